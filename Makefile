@@ -1,0 +1,56 @@
+# Every target builds .venv first, from a bare clone. Variables on the command line reach the programs:
+#   make demo VEDETTE_DATA=path/to/data      make test ARGS="-k frame"      make bench ARGS=--help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+EDGE := ./ $(addprefix ./plugins/vedette-,onnxruntime openvino video cnn)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types bench docs wheels clean
+
+help:
+	@echo "make demo | test | lint | types | bench | docs | wheels | clean"
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.dev: requirements-dev.txt pyproject.toml $(wildcard plugins/*/pyproject.toml) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+.venv/.docs: requirements-docs.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	@touch $@
+
+setup: .venv/.dev
+
+demo: setup
+	$(BIN)/python examples/demo.py $(ARGS)
+
+test: setup
+	$(BIN)/pytest $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: setup
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python -m bench $(ARGS)
+
+# Strict: a broken link, in any page of the repository, or an unlisted page is an error.
+docs: .venv/.docs
+	@rm -rf site
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env -c docs . site
+	@echo site/docs/index.html
+
+# What an edge box installs without a network: pip install --no-index --find-links dist vedette ...
+wheels: | $(BIN)/python
+	rm -rf dist
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --wheel-dir dist $(EDGE)
+
+clean:
+	rm -rf .venv dist site build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,81 @@
+"""What all tests of the repository share: the real data, distributions that are not installed, and the time taken."""
+
+import os
+import tomllib
+from collections import defaultdict
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent
+NO_DATA = "VEDETTE_DATA is not set: this test needs the real videos and models"
+REQUIRE_ALL = os.environ.get("VEDETTE_REQUIRE_ALL") == "1"
+"""Nothing may be skipped for want of data or of a distribution."""
+
+left_out = pytest.StashKey[list[str]]()
+seconds = pytest.StashKey[defaultdict[Path, float]]()
+
+
+def pytest_configure(config):
+    config.stash[left_out] = []
+    config.stash[seconds] = defaultdict(float)
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Leave out the tests of a distribution that is not installed."""
+    pyproject = collection_path / "pyproject.toml"
+    if collection_path == ROOT or not pyproject.is_file():
+        return None
+    name = tomllib.loads(pyproject.read_text())["project"]["name"]
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        if REQUIRE_ALL:
+            raise pytest.UsageError(f"{name} is not installed, and VEDETTE_REQUIRE_ALL=1") from None
+        config.stash[left_out].append(name)
+        return True
+    return None
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what asks for the real data, so that ``-m "not data"`` leaves it out."""
+    for item in items:
+        if "data" in getattr(item, "fixturenames", ()):
+            item.add_marker("data")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("data"):
+        data_folder()
+
+
+def data_folder() -> Path:
+    value = os.environ.get("VEDETTE_DATA")
+    if not value:
+        (pytest.fail if REQUIRE_ALL else pytest.skip)(NO_DATA)
+    if not Path(value).is_dir():
+        pytest.fail(f"VEDETTE_DATA is not a folder: {value}")
+    return Path(value)
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real videos and models."""
+    return data_folder()
+
+
+def pytest_runtest_makereport(item, call):
+    item.config.stash[seconds][item.path.parent.relative_to(ROOT)] += call.duration
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    times = config.stash[seconds]
+    if times:
+        terminalreporter.write_sep("=", "time per directory")
+        width = max(len(str(folder)) for folder in times)
+        for folder, spent in sorted(times.items(), key=lambda entry: -entry[1]):
+            terminalreporter.write_line(f"{folder!s:<{width}}  {spent:6.1f} s")
+    for name in config.stash[left_out]:
+        terminalreporter.write_line(f"left out: the tests of {name}, which is not installed", yellow=True)

@@ -1,0 +1,1 @@
+"""A Vedette plugin to copy: replace what it registers with your own."""

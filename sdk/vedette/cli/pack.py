@@ -1,0 +1,222 @@
+"""``vedette pack``: a model file of another tool becomes a bundle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+import msgspec
+
+from vedette.bundle.bundle import open_bundle
+from vedette.bundle.manifest import ConstantFeed, PreprocessFeed, Storage, Task
+from vedette.bundle.pack import PackRequest, pack_model
+from vedette.cli import current_registry
+from vedette.cli.inspect import bundle_as_text
+from vedette.frame import Kernel
+from vedette.registry import Registry
+from vedette.vision.spec import Anchor, Colour, Layout, Resize
+
+FILE = click.Path(path_type=Path)
+IMAGE_OPTIONS = (
+    "size_wh",
+    "resize",
+    "anchor",
+    "kernel",
+    "colour",
+    "mean",
+    "scale",
+    "pad",
+    "crop_fraction",
+    "layout",
+)
+"""They have the names of the fields of InputSpec."""
+
+
+def _numbers(ctx: click.Context, param: click.Parameter, value: str | None) -> list[float] | None:
+    """One number, or one per channel."""
+    try:
+        return (
+            None
+            if value is None
+            else [int(part) if part.isdecimal() else float(part) for part in value.split(",")]
+        )
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not one number, or several with commas") from None
+
+
+def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> list[int] | None:
+    if value is None:
+        return None
+    width, _, height = value.partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise click.BadParameter(f"{value!r} is not WIDTHxHEIGHT, as in 416x416")
+    return [int(width), int(height)]
+
+
+def _pairs(ctx: click.Context, param: click.Parameter, values: Iterable[str]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for value in values:
+        key, equals, text = value.partition("=")
+        if not (key and equals):
+            raise click.BadParameter(f"{value!r} is not of the form {param.metavar}")
+        if key in pairs:
+            raise click.BadParameter(f"{key!r} is given twice")
+        pairs[key] = text
+    return pairs
+
+
+def _choice(values: Any) -> click.Choice[str]:
+    return click.Choice(get_args(values))
+
+
+@click.command()
+@click.argument("model", type=FILE)
+@click.option("--task", type=_choice(Task), help="What the model is for.")
+@click.option(
+    "--decoder", metavar="NAME", help="What reads its outputs; `vedette plugins` lists the decoders."
+)
+@click.option(
+    "--param",
+    "params",
+    callback=_pairs,
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A parameter of the decoder; VALUE is JSON or text.",
+)
+@click.option("--labels", type=FILE, metavar="FILE", help="One class name per line.")
+@click.option("--name", help="Of the bundle; default: the file's name.")
+@click.option("--version", default="1.0.0", show_default=True, help="Of the bundle.")
+@click.option("--licence", metavar="TEXT", help="The model's licence, for example Apache-2.0.")
+@click.option("--origin", default="", metavar="TEXT", help="Where the model comes from.")
+@click.option(
+    "--input-size", "size_wh", callback=_size, metavar="WIDTHxHEIGHT", help="Where the model takes any."
+)
+@click.option("--resize", type=_choice(Resize), help="How a picture comes to the input size.")
+@click.option("--anchor", type=_choice(Anchor), help="Where a letterboxed picture lies.")
+@click.option("--kernel", type=_choice(Kernel), help="Filter of the resize.")
+@click.option("--colour", type=_choice(Colour), help="Order of the channels.")
+@click.option(
+    "--mean", callback=_numbers, metavar="VALUES", help="tensor = (pixel - mean) / scale, pixels 0..255."
+)
+@click.option(
+    "--scale", callback=_numbers, metavar="VALUES", help="One value, or one per channel with commas."
+)
+@click.option("--pad", callback=_numbers, metavar="VALUES", help="Fill around a letterboxed picture, 0..255.")
+@click.option(
+    "--crop-fraction", type=float, metavar="FRACTION", help="For --resize crop: 0.875 is 224 of 256."
+)
+@click.option("--layout", type=_choice(Layout), help="Where the shape does not tell.")
+@click.option(
+    "--feed",
+    "feeds",
+    callback=_pairs,
+    multiple=True,
+    metavar="INPUT=SOURCE",
+    help="What fills an input: image, preprocess:NAME or constant:VALUE (JSON).",
+)
+@click.option(
+    "--state",
+    callback=_pairs,
+    multiple=True,
+    metavar="INPUT=OUTPUT",
+    help="Recurrent state: OUTPUT becomes INPUT.",
+)
+@click.option(
+    "--sample",
+    "samples",
+    type=FILE,
+    multiple=True,
+    metavar="PICTURE",
+    help="To record a golden from; a folder: all in it.",
+)
+@click.option(
+    "--beside",
+    type=FILE,
+    multiple=True,
+    metavar="FILE",
+    help="A file that the model file refers to: weights.",
+)
+@click.option(
+    "--storage", type=_choice(Storage), default="f32", show_default=True, help="How the weights are stored."
+)
+@click.option(
+    "--backend",
+    metavar="NAME",
+    help="What opens the model and records the goldens; default: the first that can.",
+)
+@click.option("--output", "-o", type=FILE, help="A folder or .vedette file; default: NAME-VERSION.vedette")
+@click.option("--overwrite", is_flag=True, help="Replace the bundle that is there.")
+def pack(
+    model: Path,
+    params: Mapping[str, str],
+    feeds: Mapping[str, str],
+    state: Mapping[str, str],
+    samples: Iterable[Path],
+    output: Path | None,
+    overwrite: bool,
+    **rest: Any,
+) -> None:
+    """Turn a model file into a bundle.
+
+    MODEL is an ONNX (.onnx), OpenVINO IR (.xml, with its .bin) or TensorFlow Lite (.tflite) file. What it does not
+    tell is asked for by option, all at once; so begin with no option at all.
+    """
+    registry = current_registry()
+    image = {name: rest.pop(name) for name in IMAGE_OPTIONS}
+    request = PackRequest(
+        model=model,
+        params=_typed(params, rest["decoder"], registry),
+        feeds={name: _feed(name, source) for name, source in feeds.items()},
+        state=state,
+        image={name: value for name, value in image.items() if value is not None},
+        samples=[picture for path in samples for picture in _pictures(path)],
+        **rest,
+    )
+    with open_bundle(pack_model(request, output, registry=registry, overwrite=overwrite)) as bundle:
+        bundle.check_files()
+        click.echo(f"wrote {bundle.path}\n\n{bundle_as_text(bundle)}")
+
+
+def _typed(params: Mapping[str, str], decoder: str | None, registry: Registry) -> dict[str, Any]:
+    """The values as the decoder's parameters want them: ``758`` is the name of an output, or a number."""
+    types = {}
+    if decoder is not None:
+        types = {
+            item.name: item.type for item in msgspec.structs.fields(registry.postprocessors[decoder].params)
+        }
+    return {name: _value(text, types.get(name, Any)) for name, text in params.items()}
+
+
+def _value(text: str, wanted: Any) -> Any:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    try:
+        msgspec.convert(text, wanted)
+    except msgspec.ValidationError:
+        return value
+    return value if wanted is Any else text
+
+
+def _feed(name: str, source: str) -> PreprocessFeed | ConstantFeed:
+    kind, _, rest = source.partition(":")
+    if kind == "image" and not rest:
+        return PreprocessFeed(name=kind)
+    if kind == "preprocess" and rest:
+        return PreprocessFeed(name=rest)
+    if kind == "constant":
+        try:
+            return ConstantFeed(value=json.loads(rest))
+        except ValueError:
+            raise click.BadParameter(f"{rest!r} is not JSON, as in --feed {name}=constant:[0.5,1]") from None
+    raise click.BadParameter(
+        f"{source!r} is none of image, preprocess:NAME and constant:VALUE", param_hint="--feed"
+    )
+
+
+def _pictures(path: Path) -> list[Path]:
+    return sorted(path.iterdir()) if path.is_dir() else [path]

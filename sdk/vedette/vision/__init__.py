@@ -1,0 +1,1 @@
+"""Pixels and boxes: views of frames, preprocessing, geometry, non-maximum suppression."""

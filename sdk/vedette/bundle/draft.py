@@ -1,0 +1,207 @@
+"""The manifest of a model that is being packed, from what its file tells and what its user says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, TypeGuard, get_args, get_origin
+
+import msgspec
+
+from vedette import __version__
+from vedette.bundle.manifest import (
+    Decoder,
+    Feed,
+    Graph,
+    GraphFiles,
+    Input,
+    Manifest,
+    Output,
+    PreprocessFeed,
+    Provenance,
+    Run,
+    StateFeed,
+    StatePair,
+    Task,
+    Variant,
+)
+from vedette.bundle.picture import Fields, Option, complete, is_picture, known_fields, missing_options
+from vedette.bundle.request import PackRequest
+from vedette.errors import BundleError
+from vedette.inference import describe
+from vedette.registry import Registry
+from vedette.specs import BackendSpec, PostprocessSpec, Session, TensorInfo
+from vedette.vision.spec import InputSpec
+
+GRAPH = "model"
+"""Name of the one graph of a packed model."""
+
+IMAGE = "image"
+INPUT_WH = "input_wh"
+"""The parameter by which a decoder asks for the size of the picture."""
+
+
+def draft_manifest(
+    request: PackRequest,
+    model_format: str,
+    files: tuple[str, ...],
+    backend: BackendSpec,
+    session: Session,
+    registry: Registry,
+) -> Manifest:
+    """The manifest of a one-graph bundle, without files, grades and goldens.
+
+    Raises
+    ------
+    BundleError
+        Something is missing or contradicts the model; all that is missing is named.
+    PluginError, ConfigError
+        A decoder or preprocessor is unknown, or its parameters are wrong.
+    """
+    _check_names(request, session)
+    pictures = _pictures(request, session)
+    decoder = registry.postprocessors[request.decoder] if request.decoder else None
+    missing = [*_missing(request, session, pictures, decoder, registry)]
+    if missing or decoder is None or request.task is None or request.licence is None:
+        width = max(len(option) for option, _ in missing)
+        listed = "".join(f"\n     {option:<{width}}  {help}" for option, help in dict.fromkeys(missing))
+        raise BundleError(f"{request.model}: the file does not tell all that is needed", fix=f"add{listed}")
+    specs = {name: _input_spec(complete(fields), registry) for name, fields in pictures.items()}
+    graph = Graph(
+        inputs={
+            name: _input(info, request, specs.get(name), registry) for name, info in session.inputs.items()
+        },
+        outputs={name: Output(dtype=info.dtype, shape=info.shape) for name, info in session.outputs.items()},
+        state=tuple(StatePair(input=target, output=source) for target, source in request.state.items()),
+    )
+    stored = GraphFiles(format=model_format, files=files, storage=request.storage)
+    return Manifest(
+        schema=1,
+        name=request.name or _slug(request.model.stem),
+        version=request.version,
+        task=request.task,
+        licence=request.licence,
+        graphs={GRAPH: graph},
+        program=(Run(run=GRAPH),),
+        decoder=Decoder(name=decoder.name, params=_decoder_params(request, decoder, specs, registry)),
+        variants={request.storage: Variant(graphs={GRAPH: stored})},
+        files={},
+        labels="labels.txt" if request.labels else None,
+        provenance=Provenance(
+            origin=request.origin,
+            recipe=f"vedette {__version__} pack, reference {backend.name} {backend.version()} on cpu at f32",
+        ),
+    )
+
+
+def _check_names(request: PackRequest, session: Session) -> None:
+    """Everything that the user says of a tensor is about one that there is."""
+    for kind, names, tensors in (
+        ("input", [*request.feeds, *request.state], session.inputs),
+        ("output", request.state.values(), session.outputs),
+    ):
+        for name in names:
+            if name not in tensors:
+                known = "; ".join(map(describe, tensors.values()))
+                raise BundleError(
+                    f"{request.model}: there is no {kind} {name!r}", fix=f"the {kind}s are: {known}"
+                )
+    for name, info in session.inputs.items():
+        if not info.shape:
+            raise BundleError(
+                f"{request.model}: input {describe(info)} is a single number, without an axis for the batch",
+                fix="make it a constant of the model when exporting",
+            )
+        if name in request.feeds and name in request.state:
+            raise BundleError(
+                f"{request.model}: input {name!r} has both --feed and --state", fix="leave one out"
+            )
+
+
+def _pictures(request: PackRequest, session: Session) -> dict[str, Fields]:
+    """What is known of the inputs that take the built-in image preprocessing."""
+    named = {name: feed.params for name, feed in request.feeds.items() if _is_image(feed)}
+    free = [
+        info
+        for name, info in session.inputs.items()
+        if name not in request.feeds and name not in request.state
+    ]
+    if len(free) == 1 and is_picture(free[0]):
+        named[free[0].name] = {}
+    return {name: known_fields(session.inputs[name], {**request.image, **own}) for name, own in named.items()}
+
+
+def _missing(
+    request: PackRequest,
+    session: Session,
+    pictures: Mapping[str, Fields],
+    decoder: PostprocessSpec | None,
+    registry: Registry,
+) -> Iterator[Option]:
+    if request.task is None:
+        yield "--task TASK", f"{', '.join(get_args(Task))}"
+    if decoder is None:
+        yield (
+            "--decoder NAME",
+            f"what reads the outputs: {', '.join(sorted(registry.postprocessors)) or 'none installed'}",
+        )
+    else:
+        yield from _missing_params(request, decoder, pictures)
+    if request.licence is None:
+        yield "--licence TEXT", "the model's licence, for example Apache-2.0"
+    for name, info in session.inputs.items():
+        if not (name in pictures or name in request.feeds or name in request.state):
+            yield (
+                f"--feed {name}=SOURCE",
+                f"what fills {describe(info)}: image or constant:VALUE (or --state {name}=OUTPUT)",
+            )
+    for fields in pictures.values():
+        yield from missing_options(fields)
+
+
+def _missing_params(
+    request: PackRequest, decoder: PostprocessSpec, pictures: Mapping[str, Fields]
+) -> Iterator[Option]:
+    for item in msgspec.structs.fields(decoder.params):
+        known = item.name in request.params or (item.name == INPUT_WH and len(pictures) == 1)
+        if item.required and not known:
+            choices = (
+                f": {', '.join(map(str, get_args(item.type)))}" if get_origin(item.type) is Literal else ""
+            )
+            yield f"--param {item.name}=VALUE", f"a parameter of decoder {decoder.name}{choices}"
+
+
+def _input_spec(fields: Fields, registry: Registry) -> InputSpec:
+    spec: InputSpec = registry.convert_params(registry.preprocessors[IMAGE], fields, IMAGE)
+    return spec
+
+
+def _input(info: TensorInfo, request: PackRequest, spec: InputSpec | None, registry: Registry) -> Input:
+    if spec is not None:
+        feed = PreprocessFeed(name=IMAGE, params=msgspec.to_builtins(spec))
+        return Input(dtype=info.dtype, shape=(info.shape[0], *spec.row_shape), feed=feed)
+    given = request.feeds.get(info.name)
+    if isinstance(given, PreprocessFeed):
+        registry.convert_params(registry.preprocessors[given.name], given.params, f"preprocess {given.name}")
+    return Input(dtype=info.dtype, shape=info.shape, feed=StateFeed() if given is None else given)
+
+
+def _decoder_params(
+    request: PackRequest, decoder: PostprocessSpec, specs: Mapping[str, InputSpec], registry: Registry
+) -> dict[str, Any]:
+    """All parameters, defaults included: a later change of a default does not change this bundle."""
+    given = dict(request.params)
+    if INPUT_WH in decoder.params.__struct_fields__ and len(specs) == 1:
+        given.setdefault(INPUT_WH, next(iter(specs.values())).size_wh)
+    params: dict[str, Any] = msgspec.to_builtins(
+        registry.convert_params(decoder, given, f"decoder {decoder.name}")
+    )
+    return params
+
+
+def _is_image(feed: Feed) -> TypeGuard[PreprocessFeed]:
+    return isinstance(feed, PreprocessFeed) and feed.name == IMAGE
+
+
+def _slug(stem: str) -> str:
+    return re.sub(r"[^a-z0-9_.-]+", "-", stem.lower()).strip("-._")[:64] or "model"

@@ -1,0 +1,141 @@
+"""Goldens: what a model answers to a sample, recorded where it is known to be right, to measure every box by."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vedette.bundle.bundle import Bundle
+from vedette.decoding import image_decoder
+from vedette.errors import PluginError, VedetteError
+from vedette.frame import Pixels
+from vedette.inference import infer
+from vedette.model.feeds import PreparedInput, Row, prepare_input, still
+from vedette.model.loading import Replace, resolve_parts
+from vedette.registry import Registry
+from vedette.results import Result, type_name
+from vedette.specs import Affine, BackendSpec, Roi, Session, Tensor, Tensors
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Recording:
+    """What came of one sample: by graph and tensor, the input and the raw output (whole batches), and the result."""
+
+    inputs: Mapping[str, Tensors]
+    outputs: Mapping[str, Tensors]
+    result: Result
+
+    def to_npz(self) -> bytes:
+        """As the ``.npz`` file of a golden: ``input/GRAPH/TENSOR``, ``output/GRAPH/TENSOR``, and ``result``: the JSON
+        of the decoded result without labels, as UTF-8 in an array of uint8. The same recording gives the same bytes."""
+        arrays = {
+            f"{kind}/{graph}/{name}": array
+            for kind, graphs in (("input", self.inputs), ("output", self.outputs))
+            for graph, tensors in graphs.items()
+            for name, array in tensors.items()
+        }
+        result = json.dumps(replace(self.result, labels=()).to_builtins()).encode()
+        arrays["result"] = np.frombuffer(result, np.uint8)
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # no array is named like its option
+        return buffer.getvalue()
+
+
+class Recorder:
+    """Runs a bundle on whole pictures through the reference path: nothing fused, one row, state at its start.
+
+    Parameters
+    ----------
+    sessions
+        One open session for each graph, by name; they stay the caller's.
+    """
+
+    def __init__(
+        self, bundle: Bundle, registry: Registry, backend: BackendSpec, sessions: Mapping[str, Session]
+    ) -> None:
+        self._manifest = bundle.manifest
+        self._sessions = sessions
+        parts = resolve_parts(bundle, registry, backend, Replace())
+        decode = image_decoder(registry)
+        self._inputs: dict[str, list[PreparedInput]] = {}
+        for graph, session in sessions.items():
+            self._inputs[graph] = [
+                prepare_input(
+                    item.feed,
+                    session.inputs[name],
+                    item.shape,
+                    bundle,
+                    parts.preprocess.get((graph, name)),
+                    decode,
+                )
+                for name, item in self._manifest.graphs[graph].inputs.items()
+            ]
+        self._spec = spec = parts.postprocess
+        self._params = registry.convert_params(spec, self._manifest.decoder.params, f"decoder {spec.name}")
+        self._postprocess = spec.build(bundle.labels)
+
+    def record(self, pixels: Pixels) -> Recording:
+        """Run the model once.
+
+        Raises
+        ------
+        VedetteError
+            A part of the model failed, or the decoder does not fit the outputs.
+        """
+        frame = still(pixels)
+        roi = Roi.whole(frame.size_wh)
+        inputs: dict[str, Tensors] = {}
+        outputs: dict[str, Tensors] = {}
+        affine: Affine | None = None
+        for step in self._manifest.program:
+            row = Row(frame=frame, roi=roi, index=0, tensors=outputs, state=self._initial_state(step.run))
+            inputs[step.run], written = self._fill(step.run, row)
+            affine = written if affine is None else affine
+            outputs[step.run] = infer(self._sessions[step.run], inputs[step.run])
+        affines = np.stack([roi.affine if affine is None else affine])
+        result = self._decode(_first_row(outputs[self._manifest.program[-1].run]), affines, frame.size_wh)
+        return Recording(inputs=inputs, outputs=outputs, result=result)
+
+    def _fill(self, graph: str, row: Row) -> tuple[dict[str, Tensor], Affine | None]:
+        """The inputs of a graph, and the geometry of the first picture among them. Rows of a fixed batch are alike."""
+        filled: dict[str, Tensor] = {}
+        affine: Affine | None = None
+        for item in self._inputs[graph]:
+            info = self._sessions[graph].inputs[item.name]
+            tensor = np.zeros((info.shape[0] or 1, *(item.row_shape or item.shape_of(row))), info.dtype)
+            written = item.write(row, tensor[0, ...])
+            affine = written if affine is None else affine
+            tensor[1:] = tensor[0]
+            filled[item.name] = tensor
+        return filled, affine
+
+    def _initial_state(self, graph: str) -> Tensors:
+        shapes = {item.name: item.row_shape or () for item in self._inputs[graph]}
+        return {
+            pair.input: np.full(shapes[pair.input], pair.init, self._sessions[graph].inputs[pair.input].dtype)
+            for pair in self._manifest.graphs[graph].state
+        }
+
+    def _decode(self, outputs: Tensors, affines: NDArray[np.float64], size_wh: tuple[int, int]) -> Result:
+        try:
+            result = self._postprocess(outputs, affines, size_wh, self._params)
+        except VedetteError:
+            raise
+        except Exception as error:
+            raise PluginError(
+                f"decoder {self._spec.name!r} raised {type(error).__name__}: {error}"
+            ) from error
+        if not isinstance(result, self._spec.result):
+            raise PluginError(
+                f"decoder {self._spec.name!r} returned {type_name(result)}, not {self._spec.result.__name__}"
+            )
+        return result
+
+
+def _first_row(outputs: Tensors) -> Tensors:
+    return {name: array[:1] if array.ndim else array for name, array in outputs.items()}

@@ -1,0 +1,65 @@
+"""What a user says of a model file that is to be packed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vedette.bundle.manifest import ConstantFeed, PreprocessFeed, Storage, Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackRequest:
+    """What to pack, and what the file does not tell.
+
+    Attributes
+    ----------
+    model
+        An ``.onnx``, ``.xml`` (its ``.bin`` beside it) or ``.tflite`` file.
+    beside
+        Further files that the model file names: external weights.
+    task, decoder, params
+        What the model is for, and which decoder reads its outputs, with its parameters. ``input_wh`` is filled in
+        where the decoder has such a parameter.
+    licence
+        The model's licence, as an SPDX expression or in words.
+    name, version
+        Of the bundle. The name defaults to the file's.
+    labels
+        A UTF-8 file with one class name per line.
+    image
+        Fields of :class:`~vedette.vision.spec.InputSpec` for picture inputs. Those that the file tells may be left
+        out; one value of ``mean``, ``scale`` and ``pad`` stands for all channels.
+    feeds
+        What fills an input, by its name: needed unless it is the only one and a picture. For the preprocessor ``image``
+        the parameters are those of ``image`` above, and its own go before.
+    state
+        Recurrent state: for each input that carries it the output that it becomes.
+    samples
+        Encoded pictures to record goldens from.
+    storage
+        How the weights are stored; also the name of the variant.
+    backend
+        The backend to open the model with; by default the first that can.
+    origin
+        Where the model comes from, for instance its address.
+    """
+
+    model: Path
+    beside: Sequence[Path] = ()
+    task: Task | None = None
+    decoder: str | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    licence: str | None = None
+    name: str | None = None
+    version: str = "1.0.0"
+    labels: Path | None = None
+    image: Mapping[str, Any] = field(default_factory=dict)
+    feeds: Mapping[str, PreprocessFeed | ConstantFeed] = field(default_factory=dict)
+    state: Mapping[str, str] = field(default_factory=dict)
+    samples: Sequence[Path] = ()
+    storage: Storage = "f32"
+    backend: str | None = None
+    origin: str = ""

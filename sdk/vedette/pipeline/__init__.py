@@ -1,0 +1,1 @@
+"""Build a plan from a configuration and run it: streams, lanes, faults, accounting."""

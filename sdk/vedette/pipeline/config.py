@@ -1,0 +1,207 @@
+"""The schema of ``pipeline.toml``: one for files and for Python. Strict: an unknown entry is an error with its path."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from vedette.errors import ConfigError
+from vedette.specs import Precision
+
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$")]
+Positive = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+OnError = Literal["skip", "fallback", "stop"]
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Base of every table."""
+
+
+class Stream(Entry, frozen=True, kw_only=True):
+    """``[[stream]]``: one camera or file.
+
+    Attributes
+    ----------
+    name
+        Unique name.
+    source
+        Path, glob or URL.
+    use
+        Source plugin to take, where several could read ``source``.
+    max_age_ms
+        Live sources: an image older than this when its turn comes is dropped (reason ``stale``).
+    in_flight
+        Most frames of this stream in the pipeline at once; default: enough to keep every worker and request busy.
+    params
+        Parameters of the source plugin.
+    """
+
+    name: Name
+    source: str
+    use: str | None = None
+    max_age_ms: Annotated[float, msgspec.Meta(gt=0)] = 1000.0
+    in_flight: Positive | None = None
+    params: dict[str, Any] = {}
+
+
+class Stage(Entry, frozen=True, kw_only=True):
+    """``[[stage]]``: a model (``bundle``) or a stage plugin (``use``).
+
+    Attributes
+    ----------
+    name
+        Unique name; later stages and sinks refer to it.
+    bundle
+        Path of a bundle, or the name of an installed model.
+    use
+        Name of a stage plugin.
+    streams
+        The streams it works on; default all.
+    takes
+        Role to stage: which results it takes.
+    on
+        Short for ``takes = { boxes = ... }``: look at each box of that stage instead of the whole frame.
+    every
+        Look at every n-th frame only; the others say "not run".
+    on_error
+        ``skip``: this packet goes on without it; ``fallback``: as skip, and move to the next candidate that can run the
+        model; ``stop``: end the pipeline with the error.
+    quarantine_after
+        Errors in a row after which the stage is no longer called.
+    params
+        Parameters of the stage plugin, or of the bundle's decoder (over the bundle's own).
+    preprocess, postprocess, backend
+        Replace one of the three parts of the model by another plugin's.
+    preprocess_params
+        Parameters of the replaced preprocessor; default: the bundle's.
+    device
+        ``auto``, one device, or several in order of preference.
+    allow_fallback
+        Whether a device other than the first may be used (said in the log and the summary) or is an error.
+    variant, precision
+        Take this one only.
+    allow_ungraded
+        Also use variants whose accuracy nobody measured.
+    options
+        The runtime's own options.
+    batch
+        Rows per request, for models with a free batch.
+    max_wait_ms
+        How long a recurrent step waits for other streams to share its batch.
+    """
+
+    name: Name
+    bundle: str | None = None
+    use: str | None = None
+    streams: tuple[Name, ...] | None = None
+    takes: dict[Name, Name] = {}
+    on: Name | None = None
+    every: Positive = 1
+    on_error: OnError = "skip"
+    quarantine_after: Positive = 10
+    params: dict[str, Any] = {}
+    preprocess: str | None = None
+    preprocess_params: dict[str, Any] | None = None
+    backend: str | None = None
+    postprocess: str | None = None
+    device: str | tuple[str, ...] = "auto"
+    allow_fallback: bool = True
+    variant: str | None = None
+    precision: Precision | None = None
+    allow_ungraded: bool = False
+    options: dict[str, Any] = {}
+    batch: Positive = 1
+    max_wait_ms: Annotated[float, msgspec.Meta(ge=0, le=10_000)] = 5.0
+
+
+class Sink(Entry, frozen=True, kw_only=True):
+    """``[[sink]]``: where packets and events go. ``name`` defaults to ``use``."""
+
+    use: str
+    name: Name | None = None
+    streams: tuple[Name, ...] | None = None
+    on_error: Literal["skip", "stop"] = "stop"
+    quarantine_after: Positive = 10
+    params: dict[str, Any] = {}
+
+    @property
+    def title(self) -> str:
+        return self.name or self.use
+
+
+class Config(Entry, frozen=True, kw_only=True):
+    """A whole pipeline. ``threads``: processor threads it may keep busy, default all that this process may use."""
+
+    name: Name = "pipeline"
+    threads: Positive | None = None
+    cache_dir: str | None = None
+    stream: tuple[Stream, ...] = ()
+    stage: tuple[Stage, ...] = ()
+    sink: tuple[Sink, ...] = ()
+
+
+def parse_config(plain: dict[str, Any], where: str = "config") -> Config:
+    """Check plain dictionaries against the schema.
+
+    Raises
+    ------
+    ConfigError
+        With the path of the offending entry, e.g. ``stage[1].device``.
+    """
+    try:
+        config = msgspec.convert(plain, Config)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$")
+        place = path.rstrip("`").lstrip(".")
+        raise ConfigError(f"{where}: {place + ': ' if place else ''}{message}") from None
+    _check(config, where)
+    return config
+
+
+def load_config(path: Path) -> Config:
+    """Read a TOML file. Its bundles and sources count from its folder; what sinks write, from the working directory."""
+    try:
+        plain = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    return parse_config(plain, str(path))
+
+
+def _check(config: Config, where: str) -> None:
+    for table, entries in (("stream", config.stream), ("stage", config.stage)):
+        if not entries:
+            raise ConfigError(f"{where}: there is no [[{table}]]", fix=f"add at least one [[{table}]] table")
+    seen: dict[tuple[str, str], str] = {}
+    for table, titles in (
+        ("stream", [item.name for item in config.stream]),
+        ("stage", [item.name for item in config.stage]),
+        ("sink", [item.title for item in config.sink]),
+    ):
+        for index, title in enumerate(titles):
+            here = f"{table}[{index}].name"
+            if (table, title) in seen:
+                raise ConfigError(f"{where}: {here}: {title!r} is already the name of {seen[table, title]}")
+            seen[table, title] = f"{table}[{index}]"
+    streams = {item.name for item in config.stream}
+    for table, index, chosen in [
+        *(("stage", i, item.streams) for i, item in enumerate(config.stage)),
+        *(("sink", i, item.streams) for i, item in enumerate(config.sink)),
+    ]:
+        for name in chosen or ():
+            if name not in streams:
+                raise ConfigError(
+                    f"{where}: {table}[{index}].streams: there is no stream {name!r}",
+                    fix=f"streams are: {', '.join(sorted(streams))}",
+                )
+    for index, stage in enumerate(config.stage):
+        if (stage.bundle is None) == (stage.use is None):
+            raise ConfigError(
+                f"{where}: stage[{index}] ({stage.name}): give either 'bundle' (a model) or 'use' (a stage plugin)"
+            )
+        if stage.on is not None and "boxes" in stage.takes:
+            raise ConfigError(f"{where}: stage[{index}].on: the same as takes.boxes; give one of them")

@@ -1,0 +1,1 @@
+"""ONNX Runtime backend. Importing this package does not load the runtime; opening a session does."""

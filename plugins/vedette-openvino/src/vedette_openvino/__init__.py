@@ -1,0 +1,1 @@
+"""OpenVINO backend. Importing this package does not load the runtime; opening a session does."""

@@ -1,0 +1,1 @@
+"""Classification and detection: models, and decoders of the common output formats."""

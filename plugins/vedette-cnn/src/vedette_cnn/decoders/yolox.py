@@ -1,0 +1,96 @@
+"""The raw head of YOLOX (Ge et al. 2021, "YOLOX: Exceeding YOLO Series in 2021", https://arxiv.org/abs/2107.08430;
+https://github.com/Megvii-BaseDetection/YOLOX, exported without ``--decode_in_inference``)."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vedette.results import Detections
+from vedette.specs import PostprocessSpec, Tensors
+from vedette_cnn.decoders.anchors import Strides, boxes, cells, check_strides
+from vedette_cnn.decoders.boxes import Candidates, DetectorParams, Fraction, check, suppress, to_detections
+from vedette_cnn.decoders.raw import Raw
+
+BOX, OBJECTNESS, CLASSES = slice(0, 4), 4, slice(5, None)
+
+
+class Params(DetectorParams, frozen=True, kw_only=True):
+    """Parameters, besides those of every detector.
+
+    Attributes
+    ----------
+    output
+        Name of the output; ``None``: the only one.
+    strides
+        Pixels per cell of the feature maps, in the order of the output.
+    iou_threshold
+        Of two boxes that overlap more, the less confident one is left out.
+    class_agnostic
+        Suppress across classes, not only within each.
+    """
+
+    confidence_threshold: Fraction = 0.3
+    output: str | None = None
+    strides: Strides = (8, 16, 32)
+    iou_threshold: Fraction = 0.45
+    class_agnostic: bool = False
+
+    def __post_init__(self) -> None:
+        check_strides(self.input_wh, self.strides)
+
+
+def decode(
+    outputs: Tensors,
+    affines: NDArray[np.float64],
+    size_wh: tuple[int, int],
+    params: Params,
+    labels: tuple[str, ...] = (),
+) -> Detections:
+    """Decode one output ``(n, anchors, 5 + classes)``: x, y of the box centre from the cell's corner in cells; log of
+    width and height in cells; objectness; class probabilities (sigmoids already applied).
+
+    ``confidence = objectness * best class``. Class probabilities are at most 1, so that objectness alone decides about
+    most anchors; only the rest is decoded.
+
+    Raises
+    ------
+    ResultError
+        The output does not fit ``params`` or ``labels``, or holds NaN where it matters.
+    """
+    raw = Raw("yolox", outputs)
+    grid = cells(params.input_wh, params.strides)
+    head = raw.floats(
+        params.output,
+        (len(affines), len(grid.stride), None),
+        f"{len(grid.stride)} anchors belong to input_wh {params.input_wh} with strides {params.strides}: "
+        "correct these parameters of the decoder",
+    )
+    raw.check_classes(head.shape[2] - CLASSES.start, labels)
+    raw.refuse_nan("the objectness", head[..., OBJECTNESS])
+    row, anchor = np.nonzero(head[..., OBJECTNESS] >= np.float32(params.confidence_threshold))
+    kept = head[row, anchor].astype(np.float32, copy=False)
+    class_id = kept[:, CLASSES].argmax(axis=1)
+    confidence = kept[:, OBJECTNESS] * kept[:, CLASSES].max(axis=1, initial=0.0)
+    raw.refuse_nan("a class probability", confidence)
+    sure = confidence >= np.float32(params.confidence_threshold)
+    found = Candidates(
+        row=row[sure],
+        xyxy=boxes(kept[sure, BOX], grid.xy[anchor[sure]], grid.stride[anchor[sure]]),
+        confidence=confidence[sure],
+        class_id=class_id[sure],
+    )
+    check(raw, found)
+    found = suppress(found, params.iou_threshold, class_agnostic=params.class_agnostic)
+    return to_detections(found, affines, size_wh, params.max_detections, labels)
+
+
+SPEC = PostprocessSpec(
+    name="yolox",
+    summary="YOLOX detector: raw head, anchor-free, three strides",
+    result=Detections,
+    params=Params,
+    build=lambda labels: partial(decode, labels=labels),
+)

@@ -1,0 +1,1 @@
+"""Pixels in and out: video files, cameras, images, their decoders, and annotated video."""

@@ -1,0 +1,119 @@
+"""A packet as a picture: the frame with everything drawn on it that its stages found.
+
+* Detections: box, class, track and confidence, and their points. Keypoints: points.
+* A classification of such boxes joins their labels; one of the whole frame is a line at the bottom.
+* Stages that did not look (not run, failed, quarantined) are named at the bottom: an empty picture means that they
+  looked and found nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vedette.errors import SourceError
+from vedette.frame import Frame
+from vedette.packet import Packet, Ran
+from vedette.results import AnomalyMap, Classification, ClipPrediction, Detections, Keypoints, Result
+from vedette.sinks.record import class_name
+from vedette.sinks.stdout import outcome_text
+from vedette_video import draw
+
+KEYPOINT_CONFIDENCE = 0.3
+"""Less certain keypoints are left out: models place them anywhere."""
+UNDECODABLE_WH = (640, 360)
+"""Size of the picture that stands for one that cannot be decoded."""
+
+Captions = dict[tuple[str, int], list[str]]
+"""What later stages say of row ``i`` of a stage."""
+
+
+def annotate(packet: Packet) -> NDArray[np.uint8]:
+    """``(h, w, 3) uint8``, B, G, R, of the upright frame; the caller's own.
+
+    A frame that cannot be decoded becomes a dark picture that says so.
+    """
+    picture, notes = _picture(packet.frame)
+    cell = draw.cell_of((picture.shape[1], picture.shape[0]))
+    captions = _captions(packet)
+    for stage, result in packet.results.items():
+        _draw_result(picture, stage, result, captions, cell)
+    draw.note(picture, notes + _notes(packet), cell)
+    return picture
+
+
+def _picture(frame: Frame) -> tuple[NDArray[np.uint8], list[str]]:
+    try:
+        return np.array(frame.view("bgr"), np.uint8), []
+    except SourceError as error:
+        width, height = (max(sizes) for sizes in zip(frame.size_wh, UNDECODABLE_WH, strict=True))
+        return np.full((height, width, 3), 40, np.uint8), [error.message]
+
+
+def _draw_result(
+    picture: NDArray[np.uint8], stage: str, result: Result, captions: Captions, cell: float
+) -> None:
+    match result:
+        case Detections():
+            _draw_detections(picture, stage, result, captions, cell)
+        case Keypoints():
+            certain = result.confidence >= KEYPOINT_CONFIDENCE
+            for row, points in enumerate(result.points):
+                _draw_points(picture, points[certain[row]], row, cell)
+        case AnomalyMap():
+            for row, xyxy in enumerate(result.xyxy.tolist()):
+                draw.rectangle(picture, xyxy, draw.colour_of(0), _line(cell))
+                draw.label(picture, f"{stage} {result.score[row]:.3g}", xyxy, draw.colour_of(0), cell)
+
+
+def _draw_detections(
+    picture: NDArray[np.uint8], stage: str, result: Detections, captions: Captions, cell: float
+) -> None:
+    rows = result.confidence.argsort().tolist()  # the most confident last, on top
+    boxes, classes = result.xyxy.tolist(), result.class_id.tolist()
+    for row in rows:
+        draw.rectangle(picture, boxes[row], draw.colour_of(classes[row]), _line(cell))
+    for row in rows:
+        words = [class_name(result.labels, classes[row])] if result.labels or classes[row] else []
+        if result.track_id is not None:
+            words.append(f"#{result.track_id[row]}")
+        words += [f"{result.confidence[row]:.2f}", *captions[stage, row]]
+        draw.label(picture, " ".join(words), boxes[row], draw.colour_of(classes[row]), cell)
+        if result.points is not None:
+            _draw_points(picture, result.points[row], 0, cell)
+
+
+def _draw_points(picture: NDArray[np.uint8], points: NDArray[np.float32], first: int, cell: float) -> None:
+    for index, (x, y) in enumerate(points.tolist()):
+        draw.dot(picture, (x, y), draw.colour_of(first + index), 1.5 * cell)
+
+
+def _captions(packet: Packet) -> Captions:
+    captions: Captions = defaultdict(list)
+    for result in packet.results.values():
+        if isinstance(result, Classification | ClipPrediction) and result.source != "frame":
+            for row, text in enumerate(_best(result)):
+                captions[result.source, int(result.source_row[row])].append(text)
+    return captions
+
+
+def _best(result: Classification | ClipPrediction) -> list[str]:
+    """The best class of each row with its confidence."""
+    rows = zip(result.class_id.tolist(), result.confidence.tolist(), strict=True)
+    return [f"{class_name(result.labels, ids[0])} {scores[0]:.2f}" if ids else "" for ids, scores in rows]
+
+
+def _notes(packet: Packet) -> list[str]:
+    notes = []
+    for stage, outcome in packet.outcome.items():
+        if not isinstance(outcome, Ran):
+            notes.append(f"{stage}: {outcome_text(outcome)}")
+        elif isinstance(outcome.result, Classification | ClipPrediction) and outcome.result.source == "frame":
+            notes.append(f"{stage}: {', '.join(_best(outcome.result)) or 'nothing'}")
+    return notes
+
+
+def _line(cell: float) -> int:
+    return max(2, round(1.2 * cell))

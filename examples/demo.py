@@ -27,7 +27,7 @@ With your own bundle and video:
 
 A bundle is made from any ONNX or OpenVINO detector by `vedette pack`, for example from YOLOX-Nano:
     vedette pack yolox_nano.onnx --task detection --decoder yolox --labels coco.names --licence Apache-2.0 \\
-        --resize letterbox --anchor top_left --pad 114 --colour bgr --mean 0 --scale 1
+        --resize letterbox --anchor top_left --pad 114 --kernel bilinear --colour bgr --mean 0 --scale 1
 
 With a folder that holds models/yolox_nano_coco_416.onnx, models/coco80.names and
 videos/one-by-one-person-detection.mp4:
@@ -44,7 +44,8 @@ def pack_detector(data: Path, registry: Registry) -> Path:
         licence="Apache-2.0",
         name="yolox-nano",
         image={
-            "resize": "letterbox", "anchor": "top_left", "colour": "bgr", "pad": [114], "mean": [0], "scale": [1],
+            "resize": "letterbox", "anchor": "top_left", "pad": [114], "kernel": "bilinear",
+            "colour": "bgr", "mean": [0], "scale": [1],
         },
         samples=(data / "images/bus.jpg",),
     )  # fmt: skip

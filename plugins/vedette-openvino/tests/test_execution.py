@@ -142,6 +142,13 @@ def test_a_damaged_cache_is_not_used(layers, load, tmp_path):
     np.testing.assert_array_equal(infer(load(layers, cache_dir=tmp_path / "cache"), feeds)["y"], first)
 
 
+def test_a_cache_that_is_no_folder_is_refused(layers, load, tmp_path):
+    (tmp_path / "taken").write_text("a file")
+    for folder in (tmp_path / "taken", tmp_path / "taken/below"):
+        with pytest.raises(BackendError, match=r"layers\.xml: compiled models cannot be kept in .*taken"):
+            load(layers, cache_dir=folder)
+
+
 def test_without_a_cache_nothing_is_written(layers, load, tmp_path, monkeypatch):
     before = set(tmp_path.rglob("*"))
     monkeypatch.chdir(tmp_path)

@@ -123,7 +123,7 @@ def test_an_operator_of_tflite_that_openvino_lacks(data, load):
 
 @pytest.mark.parametrize("name", ["a.onnx", "a.xml", "a.tflite"])
 def test_a_file_that_is_not_there(tmp_path, load, name):
-    with pytest.raises(BackendError, match=rf"{name}: there is no such file"):
+    with pytest.raises(BackendError, match=rf"there is no file .*{name}\n"):
         load(tmp_path / name)
 
 
@@ -153,7 +153,7 @@ def test_a_real_model_cut_short(data, tmp_path, load, name, keep):
 
 def test_an_ir_without_its_weights(double, load):
     double.with_suffix(".bin").unlink()
-    with pytest.raises(BackendError, match=r"double\.bin: there is no such file"):
+    with pytest.raises(BackendError, match=r"double\.xml: there is no file .*double\.bin\n"):
         load(double)
 
 

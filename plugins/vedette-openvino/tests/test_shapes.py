@@ -32,6 +32,18 @@ def test_a_batch_of_one_leaves_nothing_free(double_rows, load):
     slot.release()
 
 
+def test_a_graph_that_cannot_run_with_the_batch_asked_for(save, load):
+    """The batch looks free, but the graph goes on with exactly two rows."""
+    x = ops.parameter([-1, 4], np.float32, name="x")
+    path = save([x], {"y": ops.reshape(x, np.array([2, 2, 2]), False)})
+    with pytest.raises(
+        BackendError,
+        match=r"model\.xml: the graph does not go with input 'x' as \(1, 4\): .*\n.*set the batch",
+    ):
+        load(path)
+    assert infer(load(path, batch=2), {"x": np.ones((2, 4), np.float32)})["y"].shape == (2, 2, 2)
+
+
 @pytest.mark.parametrize(
     ("shapes", "says"),
     [

@@ -53,7 +53,7 @@ def run(
     vedette run pipeline.toml --summary summary.json
     vedette run yolox-nano.vedette street.mp4 --video out.mp4 --jsonl out.jsonl
 
-    Ctrl-C stops cleanly: what is in flight finishes and every output is complete. The exit code is then 130.
+    Ctrl-C and SIGTERM stop cleanly: what is in flight finishes and every output is complete. The exit code is then 130.
     """
     quick = {"jsonl": jsonl, "video": video, "images": images}
     if what.suffix == ".toml":
@@ -78,7 +78,7 @@ def _execute(config: Config, base_dir: Path, summary: Path | None, quiet: bool) 
     line = ProgressLine(sys.stderr, enabled=not quiet)
     interrupted = False
     pipeline = Pipeline(config, registry=current_registry(), base_dir=base_dir)
-    previous = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
         result: Summary = pipeline.run(line.show)
     except KeyboardInterrupt:
@@ -97,6 +97,11 @@ def _execute(config: Config, base_dir: Path, summary: Path | None, quiet: bool) 
         click.echo(render_summary(result, interrupted=interrupted))
     if interrupted:
         sys.exit(130)
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    """What a service manager sends to stop a program does what Ctrl-C does."""
+    raise KeyboardInterrupt
 
 
 def _write(path: Path | None, summary: Summary) -> None:

@@ -35,7 +35,7 @@ def find_device(name: str) -> tuple[str, Device]:
     Raises
     ------
     BackendError
-        There is no such device here.
+        There is no such device here, or it does not answer.
     """
     here = {to_name(native): native for native in core.available_devices}
     if name not in here:
@@ -43,7 +43,13 @@ def find_device(name: str) -> tuple[str, Device]:
             f"openvino has no device {name!r} here",
             fix=f"use one of: {', '.join(here)}; a missing one needs its driver (`vedette doctor` shows what is found)",
         )
-    return here[name], _device(here[name])
+    try:
+        return here[name], _device(here[name])
+    except RuntimeError as error:
+        raise BackendError(
+            f"{name} is listed but does not answer: {essence(error)}",
+            fix="check its driver, or use another device",
+        ) from error
 
 
 def to_name(native: str) -> str:

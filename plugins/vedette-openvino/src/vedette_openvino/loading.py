@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from vedette.errors import BackendError
-from vedette.inference import check_names, find_max_batch
-from vedette.specs import Device, Execution, ModelFiles, Precision, TensorInfo
+from vedette.inference import check_names, find_max_batch, shape_text
+from vedette.specs import Device, Execution, ModelFiles, TensorInfo
 from vedette_openvino.devices import find_device, to_name
 from vedette_openvino.fusing import fuse, pinned_shape
 from vedette_openvino.messages import essence, is_about_operator
@@ -27,7 +27,6 @@ _DECIDED = {
     "CACHE_DIR": "cache_dir",
 }
 """Properties that :class:`~vedette.specs.Execution` decides, and by which of its fields."""
-_PRECISIONS: dict[str, Precision] = {"f32": "f32", "bf16": "bf16", "f16": "f16"}
 
 
 def load(files: ModelFiles, device: str, execution: Execution, options: Mapping[str, Any]) -> OpenVINOSession:
@@ -49,6 +48,15 @@ def load(files: ModelFiles, device: str, execution: Execution, options: Mapping[
         A file is missing, damaged or uses an operator that OpenVINO lacks; the device, the precision or an option is
         not there; or the batch does not fit.
     """
+    try:
+        return _load(files, device, execution, options)
+    except BackendError as error:
+        raise BackendError(f"{files.model}: {error.message}", fix=error.fix) from error.__cause__
+
+
+def _load(
+    files: ModelFiles, device: str, execution: Execution, options: Mapping[str, Any]
+) -> OpenVINOSession:
     _check_execution(execution)
     native, found = find_device(device)
     if execution.precision not in found.precisions:
@@ -57,13 +65,13 @@ def load(files: ModelFiles, device: str, execution: Execution, options: Mapping[
             fix=f"this device has: {', '.join(found.precisions)}",
         )
     properties = _properties(native, execution, options)
-    model = _prepare(_read(files), files.model, execution)
+    model = _prepare(_read(files), execution)
     try:
         compiled = core.compile_model(model, native, properties)
-    except RuntimeError as error:
+    except Exception as error:
         text = essence(error)
         raise BackendError(
-            f"{files.model}: openvino cannot compile this model for {device}: {text}",
+            f"openvino cannot compile this model for {device}: {text}",
             fix=_other_backend(files.format)
             if is_about_operator(text)
             else "check the options, or use another device",
@@ -89,18 +97,14 @@ def _check_execution(execution: Execution) -> None:
 def _read(files: ModelFiles) -> Any:
     for path in files.paths:
         if not path.is_file():
-            raise BackendError(
-                f"{path}: there is no such file", fix="a model needs all its files; copy them again"
-            )
+            raise BackendError(f"there is no file {path}", fix="a model needs all its files: copy them again")
+    arguments = _pair(files) if files.format == "openvino" else (files.model,)
     try:
-        if files.format == "openvino":
-            xml, weights = _pair(files)
-            return core.read_model(xml, weights)
-        return core.read_model(files.model)
-    except RuntimeError as error:
+        return core.read_model(*arguments)
+    except Exception as error:
         text = essence(error)
         raise BackendError(
-            f"{files.model}: openvino cannot read this {files.format} model: {text}",
+            f"openvino cannot read this {files.format} model: {text}",
             fix=_other_backend(files.format)
             if is_about_operator(text)
             else "the file is damaged, incomplete or of another format: copy or export it again",
@@ -108,10 +112,10 @@ def _read(files: ModelFiles) -> Any:
 
 
 def _pair(files: ModelFiles) -> tuple[Path, Path]:
+    """The ``.xml`` and the ``.bin``. Given only the first, OpenVINO would read whatever ``.bin`` lies beside it."""
     if [path.suffix for path in files.paths] != [".xml", ".bin"]:
         raise BackendError(
-            f"{files.model}: an OpenVINO model is an .xml and its .bin, but here is"
-            f" {', '.join(path.name for path in files.paths)}",
+            f"an OpenVINO model is an .xml and its .bin, but here is {', '.join(path.name for path in files.paths)}",
             fix="name both files, the .xml first",
         )
     return files.paths[0], files.paths[1]
@@ -122,10 +126,10 @@ def _other_backend(model_format: str) -> str:
     return f"{other}export the model without this operator"
 
 
-def _prepare(model: Any, path: Path, execution: Execution) -> Any:
+def _prepare(model: Any, execution: Execution) -> Any:
     if model.get_variables():
         raise BackendError(
-            f"{path}: the graph keeps state inside (ReadValue, Assign), where requests in flight would mix it up",
+            "the graph keeps state inside (ReadValue, Assign), where requests in flight would mix it up",
             fix="export it with the state as an input and an output, and declare the pair in the manifest",
         )
     inputs = read_ports(model.inputs, "input")
@@ -135,19 +139,23 @@ def _prepare(model: Any, path: Path, execution: Execution) -> Any:
 
 
 def _pin_shapes(model: Any, inputs: Mapping[str, TensorInfo], execution: Execution) -> None:
-    wanted = {}
+    pinned, words = {}, []
     for port, (name, info) in zip(model.inputs, inputs.items(), strict=True):
         shape = pinned_shape(info, execution.fuse.get(name), execution.batch)
         if shape != info.shape:
-            wanted[port] = ov.PartialShape(
+            words.append(f"{name!r} as {shape_text(shape)}")
+            pinned[port] = ov.PartialShape(
                 [free if size is None else size for free, size in zip(port.partial_shape, shape, strict=True)]
             )
-    if not wanted:
+    if not pinned:
         return
     try:
-        model.reshape(wanted)
-    except RuntimeError as error:  # the model is left as it was: free dimensions, only slower
-        logger.info("the shapes of %s stay free: %s", ", ".join(inputs), essence(error))
+        model.reshape(pinned)
+    except RuntimeError as error:
+        raise BackendError(
+            f"the graph does not go with input {', '.join(words)}: {essence(error)}",
+            fix="set the batch, or the size in the InputSpec, to what the graph was made for",
+        ) from error
 
 
 # --- compiling ----------------------------------------------------------------------------------------------------
@@ -168,13 +176,24 @@ def _properties(native: str, execution: Execution, options: Mapping[str, Any]) -
         ours |= {
             "NUM_STREAMS": streams,
             "INFERENCE_NUM_THREADS": streams * execution.threads_per_request,
-            # pinned threads of several sessions, or of neighbours in other containers, would meet on the same cores
+            # it pins every process from the first core on: two, of one stream each, were 2.3 times slower pinned
             "ENABLE_CPU_PINNING": False,
             "ENABLE_HYPER_THREADING": True,
         }
     if execution.cache_dir is not None:
-        ours["CACHE_DIR"] = str(execution.cache_dir)
+        ours["CACHE_DIR"] = str(_make_folder(execution.cache_dir))
     return ours | dict(options)
+
+
+def _make_folder(path: Path) -> Path:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BackendError(
+            f"compiled models cannot be kept in {path}: {error.strerror}",
+            fix="set cache_dir to a folder that can be written to, or to None",
+        ) from error
+    return path
 
 
 def _check_option(name: str, known: Mapping[str, str]) -> None:
@@ -194,26 +213,22 @@ def _check_option(name: str, known: Mapping[str, str]) -> None:
 
 
 def _session(compiled: Any, path: Path, device: Device, execution: Execution) -> OpenVINOSession:
-    inputs = read_ports(compiled.inputs, "input")
-    precision = _PRECISIONS[compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()]
+    precision = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
     if precision != execution.precision:
         raise BackendError(
-            f"{path}: openvino computes in {precision} on {device.name}, not in {execution.precision} as asked",
+            f"openvino computes in {precision} on {device.name}, not in {execution.precision} as asked",
             fix=f"set the precision to {precision}, or use another device",
         )
-    try:
-        max_batch = find_max_batch(inputs, execution.batch)
-    except BackendError as error:
-        raise BackendError(f"{path}: {error.message}", fix=error.fix) from error
+    inputs = read_ports(compiled.inputs, "input")
     real = ", ".join(to_name(native) for native in compiled.get_property("EXECUTION_DEVICES"))
     optimal = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
     return OpenVINOSession(
         compiled,
         name=str(path),
         device=real,
-        execution_precision=precision,
+        execution_precision=execution.precision,
         placement=f"all operators on {real} ({device.detail}){_schedule(compiled, execution)}",
-        max_batch=max_batch,
+        max_batch=find_max_batch(inputs, execution.batch),
         slots=execution.slots or optimal + 1,
         at_once=optimal,
         inputs=inputs,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Any, TextIO, get_args
 
 import click
@@ -16,7 +15,7 @@ from vedette.specs import Precision
 
 
 @click.command()
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("bundle")
 @click.option("--source", help="What the pipeline reads, decoding included; default: pictures in memory.")
 @click.option("--backend", help="Backend to use.")
 @click.option("--device", "devices", multiple=True, help="Device to use; several in order of preference.")
@@ -31,7 +30,7 @@ from vedette.specs import Precision
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def bench(
-    bundle: Path,
+    bundle: str,
     source: str | None,
     backend: str | None,
     devices: tuple[str, ...],
@@ -40,24 +39,27 @@ def bench(
     seconds: float,
     as_json: bool,
 ) -> None:
-    r"""Measure BUNDLE here: the raw runtime against the pipeline.
+    r"""Measure BUNDLE, a path or the name of an installed model: the raw runtime against the pipeline.
 
     \b
     vedette bench yolox-nano.vedette
     vedette bench yolox-nano.vedette --source street.mp4 --backend openvino --json
 
     The raw runtime keeps all its requests in flight and looks at no picture and no result; the pipeline does the whole
-    work. They run in turn, and rounds that other programs disturb are repeated. A precision whose accuracy nobody
-    measured is allowed.
+    work. They run in turn, and rounds that other programs disturb are repeated. With --precision one may be measured
+    whose accuracy nobody has.
     """
     plugins = click.get_current_context().find_root().params.get("extra_modules", ())
-    line = _Line(sys.stderr)
+    line = StatusLine(sys.stderr)
     try:
         report = bench_bundle(
             bundle,
             source=source,
             wanted=Wanted(
-                backend=backend, device=devices or "auto", precision=precision, allow_ungraded=True
+                backend=backend,
+                device=devices or "auto",
+                precision=precision,
+                allow_ungraded=precision is not None,
             ),
             rounds=rounds,
             seconds=seconds,
@@ -102,7 +104,7 @@ def _where(graph: dict[str, Any]) -> str:
     return f"{graph['backend']} on {graph['device']}, {precision}; {graph['placement']}"
 
 
-class _Line:
+class StatusLine:
     """A line on a terminal that says what is being done, written over again; nothing where there is no terminal."""
 
     def __init__(self, out: TextIO) -> None:

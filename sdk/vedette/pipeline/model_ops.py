@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,14 +24,13 @@ from vedette.specs import Affine, Roi, Slot, Tensor
 
 @dataclass(slots=True, eq=False)
 class Chunk:
-    """Rows ``first`` up to ``first + rows`` of a packet, in one request."""
+    """Rows ``first`` up to ``first + rows`` of a packet, and the request that has ended with them."""
 
     slot: Slot
     first: int
     rows: int
-    submitted_ns: int
-    error: Exception | None = None
-    finished_ns: int = 0
+    infer_ns: int
+    error: Exception | None
 
 
 @dataclass(slots=True, eq=False)
@@ -40,7 +38,6 @@ class ModelRun:
     """One model on one packet: its rows, what the graphs gave so far, and the requests in flight."""
 
     source: str
-    source_row: NDArray[np.int32]
     rois: list[Roi]
     results: Mapping[str, Result]
     affines: NDArray[np.float64]
@@ -89,7 +86,8 @@ class ModelOp:
             return self.advance(token, run)
         except Exception as error:
             if run is not None and run.held is not None:
-                self.model.pool.release(*run.held)
+                held, run.held = run.held, None
+                self.model.pool.release(*held)
             token.scratch.pop(self.rules.name, None)
             self.rules.fail(token, error)
             return True
@@ -106,18 +104,17 @@ class ModelOp:
         boxes = results.get(BOXES)
         if isinstance(boxes, Detections):
             rois = [Roi.box(_at_least_a_pixel(box)) for box in boxes.xyxy]
-            source, rows = self.rules.takes[BOXES], np.arange(len(rois), dtype=np.int32)
+            source = self.rules.takes[BOXES]
         else:
             count = max((len(result) for result in results.values()), default=1)
             rois = [Roi.whole(frame.size_wh)] * count
             source = next(iter(self.rules.takes.values()), "frame")
-            rows = np.arange(count, dtype=np.int32)
         if not rois:
             empty = self.model.parts.postprocess.result.empty(self.model.bundle.labels)
             self.rules.settle(token, Ran(replace(empty, source=source)))
             return None
-        affines = np.stack([roi.affine for roi in rois])
-        run = ModelRun(source=source, source_row=rows, rois=rois, results=results, affines=affines)
+        affines = np.array([roi.affine for roi in rois])
+        run = ModelRun(source=source, rois=rois, results=results, affines=affines)
         token.scratch[self.rules.name] = run
         return run
 
@@ -160,11 +157,10 @@ class GraphOp(ModelOp):
             for at in range(rows):
                 run.keep_affine(first + at, graph.fill(inputs, at, run.row(token, first + at)))
             submitted = time.perf_counter_ns()
-            chunk = Chunk(slot, first, rows, submitted)
             self.rules.account.time("preprocess", submitted - started, rows)
             run.next_row += rows
             run.in_flight += 1
-            slot.submit(_finisher(token, run, chunk))
+            slot.submit(_finisher(token, run, first, rows))
         except Exception as error:
             if run.next_row > first:
                 run.in_flight -= 1
@@ -174,7 +170,7 @@ class GraphOp(ModelOp):
 
     def _collect(self, run: ModelRun, chunk: Chunk) -> None:
         run.in_flight -= 1
-        self.rules.account.time("infer", chunk.finished_ns - chunk.submitted_ns, chunk.rows)
+        self.rules.account.time("infer", chunk.infer_ns, chunk.rows)
         if chunk.error is not None:
             run.error = run.error or chunk.error
             self.model.pool.release(self._graph.lease, chunk.slot)
@@ -208,8 +204,9 @@ class DecodeOp(ModelOp):
     def advance(self, token: Token, run: ModelRun) -> bool:
         started = time.perf_counter_ns()
         outputs = run.tensors[self.model.graphs[-1].name]
-        result = self.model.postprocess(outputs, run.affines, token.packet.frame.size_wh)
-        result = replace(result.owned(), source=run.source, source_row=run.source_row[result.source_row])
+        result = self.model.postprocess(outputs, run.affines, token.packet.frame.size_wh).owned()
+        if result.source != run.source:
+            result = replace(result, source=run.source)
         self.rules.account.time("postprocess", time.perf_counter_ns() - started, run.rows)
         if run.held is not None:
             held, run.held = run.held, None
@@ -219,11 +216,13 @@ class DecodeOp(ModelOp):
         return True
 
 
-def _finisher(token: Token, run: ModelRun, chunk: Chunk) -> Any:
+def _finisher(token: Token, run: ModelRun, first: int, rows: int) -> Callable[[Slot, Exception | None], None]:
+    """What a slot calls when it is done. Refers to no slot: one that keeps it would keep itself, and the frame, alive
+    until the garbage collector comes by."""
+    started = time.perf_counter_ns()
+
     def done(slot: Slot, error: Exception | None) -> None:
-        chunk.error = error
-        chunk.finished_ns = time.perf_counter_ns()
-        run.finished.append(chunk)
+        run.finished.append(Chunk(slot, first, rows, time.perf_counter_ns() - started, error))
         token.wake()
 
     return done

@@ -52,13 +52,8 @@ class StepRow:
     error: Exception | None = None
 
 
-@dataclass(slots=True, eq=False)
-class Batch:
-    """Rows in one request. Rows whose input could not be written keep their error and their place."""
-
-    slot: Slot
-    rows: list[StepRow]
-    error: Exception | None = None
+Batch = tuple[Slot, list[StepRow], Exception | None]
+"""A request that has ended, its rows, its error. Rows whose input could not be written keep their error and place."""
 
 
 class Stepper(Task):
@@ -96,7 +91,7 @@ class Stepper(Task):
 
     def step(self) -> None:
         while self._finished:
-            self._scatter(self._finished.popleft())
+            self._scatter(*self._finished.popleft())
         while self._due():
             if not self._dispatch():
                 return
@@ -123,7 +118,6 @@ class Stepper(Task):
         with self._lock:
             for _ in rows:
                 self._pending.popleft()
-        batch = Batch(slot, rows)
         for at, item in enumerate(rows):
             try:
                 item.affine = self._graph.fill(slot.inputs, at, item.row)
@@ -132,24 +126,23 @@ class Stepper(Task):
                 for array in slot.inputs.values():
                     array[at] = 0
         try:
-            slot.submit(lambda slot, error: self._done(batch, error))
+            slot.submit(lambda slot, error: self._done(slot, rows, error))
         except Exception as error:
-            self._done(batch, error)
+            self._done(slot, rows, error)
         return True
 
-    def _done(self, batch: Batch, error: Exception | None) -> None:
-        batch.error = error
-        self._finished.append(batch)
+    def _done(self, slot: Slot, rows: list[StepRow], error: Exception | None) -> None:
+        self._finished.append((slot, rows, error))
         self.wake()
 
-    def _scatter(self, batch: Batch) -> None:
-        outputs = {} if batch.error else batch.slot.outputs
-        for at, item in enumerate(batch.rows):
-            item.error = item.error or batch.error
+    def _scatter(self, slot: Slot, rows: list[StepRow], error: Exception | None) -> None:
+        outputs = {} if error else slot.outputs
+        for at, item in enumerate(rows):
+            item.error = item.error or error
             if item.error is None:
                 item.outputs = {name: array[at].copy() for name, array in outputs.items()}
-        self._model.pool.release(self._graph.lease, batch.slot)
-        for token in {id(item.token): item.token for item in batch.rows}.values():
+        self._model.pool.release(self._graph.lease, slot)
+        for token in {id(item.token): item.token for item in rows}.values():
             token.wake()
 
 

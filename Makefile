@@ -6,10 +6,10 @@ BIN := .venv/bin
 EDGE := ./ $(addprefix ./plugins/vedette-,onnxruntime openvino video cnn)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types bench docs wheels clean
+.PHONY: help setup demo test lint types bench fuzz docs wheels clean
 
 help:
-	@echo "make demo | test | lint | types | bench | docs | wheels | clean"
+	@echo "make demo | test | lint | types | bench | fuzz | docs | wheels | clean"
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv
@@ -39,6 +39,10 @@ types: setup
 
 bench: setup
 	$(BIN)/python -m bench $(ARGS)
+
+# A million inputs for the readers of bundles; some minutes.
+fuzz: setup
+	$(BIN)/python tests/fuzz/fuzz.py $(ARGS)
 
 # Strict: a broken link, in any page of the repository, or an unlisted page is an error.
 docs: .venv/.docs

@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from vedette.bundle.bundle import Bundle, open_bundle
 from vedette.bundle.manifest import (
     Decoder,
     Golden,
@@ -27,6 +28,7 @@ from vedette.bundle.manifest import (
     Variant,
 )
 from vedette.bundle.write import write_bundle
+from vedette.errors import BundleError
 from vedette.registry import Registry, load_plugins
 
 CONTENTS = {
@@ -119,6 +121,24 @@ def folder(tmp_path, manifest) -> Written:
 @pytest.fixture
 def archive(tmp_path, manifest) -> Written:
     return Written(write_bundle(tmp_path / "bundle.vedette", manifest, CONTENTS))
+
+
+@pytest.fixture
+def refused(tmp_path, monkeypatch) -> Callable[..., None]:
+    """``refused(path, reason)``: opening gives one clear error with ``reason`` in it, and writes nothing anywhere."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def check(path: Path, reason: str, use: Callable[[Bundle], object] = Bundle.check_files) -> None:
+        before = sorted(tmp_path.rglob("*"))
+        with pytest.raises(BundleError, match=reason) as caught, open_bundle(path) as bundle:
+            use(bundle)
+        message = str(caught.value)
+        assert str(path) in message
+        assert len(message) < 1500
+        assert message.replace("\n  -> ", "").replace("\0", "").isprintable()
+        assert sorted(tmp_path.rglob("*")) == before
+
+    return check
 
 
 @pytest.fixture

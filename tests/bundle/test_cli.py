@@ -164,9 +164,10 @@ def test_a_folder_of_samples(options, tmp_path):
         cv2.imwrite(str(samples / name), np.full((20, 30, 3), value, np.uint8))
     code, output = vedette("pack", *options, "--sample", samples)
     assert code == 0, output
-    assert "grade f32 at f32: reference 1 (n = 2)" in output
+    assert "grade f32 at f32: reference 1 (n = 8)" in output
+    assert "goldens: 2 sample, 6 derived; give 8 samples" in output
     with open_bundle(tmp_path / "x") as bundle:
-        assert [bundle.read(golden.image) for golden in bundle.manifest.goldens] == [
+        assert [bundle.read(golden.image) for golden in bundle.manifest.goldens[:2]] == [
             (samples / name).read_bytes() for name in ("a.png", "b.png")
         ]
     (samples / "notes.txt").write_text("not a picture")
@@ -214,7 +215,7 @@ def test_inspect_as_json(archive):
         assert shown == {
             "path": str(archive.path),
             "digest": bundle.digest,
-            "signature": None,
+            "signature": {"state": "unsigned", "fingerprint": None, "name": None, "reason": None},
             "labels": ["car", "person", "bücher bus"],
         }
 

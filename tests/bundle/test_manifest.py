@@ -49,6 +49,10 @@ ZEROS = {"from": "constant", "value": [0] * 8}
 TEMPLATE = {"from": "reference", "file": "t.png", "name": "other"}
 
 
+def int8(value: list) -> dict:
+    return {"dtype": "int8", "shape": [None, 16], "feed": {"from": "constant", "value": value}}
+
+
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
@@ -67,9 +71,14 @@ TEMPLATE = {"from": "reference", "file": "t.png", "name": "other"}
         ("task", "guess", "`$.task`"),
         ("licence", 3, "`$.licence`"),
         ("requires", ["telepathy"], "cannot do 'telepathy' - at `$.requires[0]`"),
+        ("version", "1.2." + "0" * 100, "`$.version`"),
         ("ext", {"no/distribution": 1}, "not the name of a distribution - at `$.ext`"),
+        ("ext", {"vedette-rnn": 1}, 'what a distribution adds is an object - at `$.ext.vedette-rnn`'),
         ("temporal", {"rate_hz": 0}, "`$.temporal.rate_hz`"),
         ("temporal", {"rate_hz": 5, "tolerance": 2}, "`$.temporal.tolerance`"),
+        ("temporal", {"rate_hz": 5, "window": 2**40}, "`$.temporal.window`"),
+        ("goldens", [{"image": "goldens/0.jpg"}] * 1025, "length <= 1024 - at `$.goldens`"),
+        ("program", [{"run": "cnn"}] * 65, "length <= 64 - at `$.program`"),
         # files
         ("files ../x", HASH, "climbs out of the bundle - at `$.files`"),
         ("files manifest.json", HASH, 'the manifest cannot list itself - at `$.files["manifest.json"]`'),
@@ -88,6 +97,9 @@ TEMPLATE = {"from": "reference", "file": "t.png", "name": "other"}
         ("graphs cnn outputs a\nb", {"dtype": "float32", "shape": []}, "printable characters - at `$.graphs.cnn"),
         (f"{IMAGE} dtype", "float", "dtype 'float' is none of bool, int8"),
         (f"{IMAGE} shape", [1, -3], "`$.graphs[...].inputs[...].shape[1]`"),
+        (f"{IMAGE} shape", [1] * 17, "length <= 16 - at `$.graphs[...].inputs[...].shape`"),
+        (f"{X} shape", [None, 2**20, 2**20], f"is more than 1,073,741,824 values - at `{AT_X}.shape`"),
+        (f"{X} shape", [2**25], "`$.graphs[...].inputs[...].shape[0]`"),
         (f"{IMAGE} feed", {"from": "heaven"}, "Invalid value 'heaven' - at `$.graphs[...].inputs[...].feed.from`"),
         (f"{IMAGE} feed params size_wh", [0, 3], f"at `{PARAMS}.size_wh[0]`"),
         (f"{IMAGE} feed params size_wh", ..., f"missing required field `size_wh` - at `{PARAMS}`"),
@@ -107,10 +119,14 @@ TEMPLATE = {"from": "reference", "file": "t.png", "name": "other"}
         (f"{X} feed", {"from": "constant", "value": {"a": 1}}, "not a constant of dtype float32"),
         (f"{X} feed", {"from": "constant", "value": [None] * 16}, "holds null or a number that is too large"),
         (f"{X} feed", {"from": "constant", "value": [1e300] * 16}, "holds null or a number that is too large"),
+        (f"{X} feed", {"from": "constant", "value": ["1"] * 16}, "the constant holds what float32 cannot hold"),
+        (f"{X}", int8([0.5] * 16), "the constant holds what int8 cannot hold"),
+        (f"{X}", int8([300] * 16), "not a constant of dtype int8"),
         (f"{X} feed", TEMPLATE, f"'t.png' is not in `files` - at `{AT_X}.feed.file`"),
         # state
         (f"{H} feed", ZEROS, f"input 'h.in' is not fed from the state - at `{STATE}.in`"),
         ("graphs step state", [], f"no pair of `state` fills it - at `{AT_H}.feed`"),
+        ("graphs step state 0 init", 1e300, f"float32 cannot hold 1e+300 - at `{STATE}.init`"),
         ("graphs step state 0 in", "c", "the graph has no input 'c' - at `$.graphs.step.state[0].in`"),
         ("graphs step state 0 out", "c", "the graph has no output 'c' - at `$.graphs.step.state[0].out`"),
         ("graphs step outputs h.out shape", [None, 9], "output 'h.out' is float32 (?, 9), input 'h.in' float32 (?, 8)"),
@@ -190,6 +206,14 @@ def test_a_key_twice(tree, key):
 def test_infinite_numbers(tree):
     tree["grades"][0]["value"] = 12345.5
     refused(json.dumps(tree).replace("12345.5", "1e999").encode(), "$.grades[0]")
+
+
+def test_what_a_manifest_says_cannot_command_a_terminal_or_flood_it(tree):
+    tree["\x1b[2J" + "x" * 100_000] = 1
+    with pytest.raises(BundleError) as caught:
+        parse_manifest(json.dumps(tree).encode())
+    assert "unknown field `\\x1b[2Jxxx" in caught.value.message
+    assert len(caught.value.message) < 1100
 
 
 def test_the_error_reaches_whoever_opens_the_bundle(folder):

@@ -76,7 +76,7 @@ def test_everything_is_written_down(pack, classifier):
     assert manifest.decoder.params["activation"] == "none"
     assert "top_k" in manifest.decoder.params, "defaults are written down, too"
     assert [(g.variant, g.precision, g.metric, g.value, g.n) for g in manifest.grades] == [
-        ("f32", "f32", "reference", 1.0, 0)
+        ("f32", "f32", "reference", 1.0, 8)
     ]
     assert manifest.provenance.origin == "https://example.org/tiny"
     assert re.fullmatch(

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vedette.bundle.protobuf import MalformedError, read_fields
 from vedette.inference import infer
 from vedette.specs import TensorInfo
 from vedette.vision.spec import InputSpec
 from vedette_onnxruntime.graph import read_model
 from vedette_onnxruntime.prefix import find_obstacle, rewrite, select
-from vedette_onnxruntime.protobuf import MalformedError, read_fields, write_bytes, write_int
+from vedette_onnxruntime.protobuf import write_bytes, write_int
 
 IMAGENET = {"mean": (123.675, 116.28, 103.53), "scale": (58.395, 57.12, 57.375)}
 

@@ -59,9 +59,10 @@ def open_archive(path: Path) -> Archive:
             return ZipArchive(real)
     except FileNotFoundError:
         raise BundleError(
-            f"{path}: there is no such bundle", fix="give the path of a folder or .vedette file"
+            f"{path}: there is no such bundle",
+            fix="give the path of a folder or .vedette file, or the name of an installed model",
         ) from None
-    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links; a NUL in the path
         raise BundleError(f"{path}: cannot be read: {error}") from None
     raise BundleError(f"{path}: neither a folder nor a file")
 

@@ -1,20 +1,25 @@
 """Bundle: an opened bundle. Nothing of it is parsed or handed out before it is known to be what was sealed.
 
-The order is the point: names and kinds of files, then the bytes of the manifest, then their meaning, then, whenever
-a file is used, its hash. A signature, being over the bytes, has its place between the second and the third.
+The order is the point: names and kinds of files, then the bytes of the manifest, then the signature over them, then
+their meaning, then, whenever a file is used, its hash.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from vedette.bundle.archive import Archive, open_archive
+from vedette.bundle.atomic import sync_folder
 from vedette.bundle.manifest import Manifest, parse_manifest
-from vedette.bundle.names import MANIFEST
+from vedette.bundle.names import MANIFEST, SIGNATURE
+from vedette.bundle.references import reference_problem
+from vedette.bundle.signature import MAX_SIGNATURE
+from vedette.bundle.trust import Signature, Trust, check_signature
 from vedette.bundle.unpacked import Unpacked
 from vedette.errors import BundleError
 from vedette.specs import ModelFiles
@@ -38,6 +43,8 @@ class Bundle:
     digest
         SHA-256 of the exact bytes of the manifest, in hexadecimal: the identity of the bundle, because the manifest
         holds the hash of every other file.
+    signature
+        Who vouches for it, and what that is worth here.
     labels
         Class names by ``class_id``; empty where the model has none.
     """
@@ -45,6 +52,7 @@ class Bundle:
     path: Path
     manifest: Manifest
     digest: str
+    signature: Signature
     labels: tuple[str, ...]
     _archive: Archive = field(repr=False)
     _unpacked: Unpacked = field(repr=False)
@@ -57,7 +65,8 @@ class Bundle:
         Raises
         ------
         BundleError
-            There is no such variant or graph, a file is not what the manifest says, or the bundle is closed.
+            There is no such variant or graph, a file is not what the manifest says, a model keeps weights elsewhere
+            than in the files of its graph, or the bundle is closed.
         """
         try:
             files = self.manifest.variants[variant].graphs[graph]
@@ -66,7 +75,14 @@ class Bundle:
             raise BundleError(
                 f"{self.path}: there is no {variant}/{graph} (variant/graph)", fix=f"take {known}"
             ) from None
-        return ModelFiles(format=files.format, paths=tuple(self._verified_path(name) for name in files.files))
+        paths = tuple(self._verified_path(name) for name in files.files)
+        problem = reference_problem(paths[0], files.files[0], files)
+        if problem:
+            raise BundleError(
+                f"{self.path}: {problem}",
+                fix="pack the model with all its files: vedette pack MODEL --beside FILE",
+            )
+        return ModelFiles(format=files.format, paths=paths)
 
     def read(self, name: str) -> bytes:
         """The verified content of a file of the bundle.
@@ -77,6 +93,22 @@ class Bundle:
             The file is not in the bundle, or not what the manifest says.
         """
         return b"".join(self._chunks(name))
+
+    def copy_to(self, folder: Path) -> None:
+        """Write every file, manifest and signature included, into a new folder, and wait until the disk has it.
+
+        Open the copy to know that it is whole.
+        """
+        folder.mkdir()
+        for name in self._archive.sizes:
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("xb") as out:
+                out.writelines(self._archive.chunks(name))
+                out.flush()
+                os.fsync(out.fileno())
+        for path in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+            sync_folder(path)
 
     def check_files(self) -> None:
         """Compare every file with its hash.
@@ -113,45 +145,60 @@ class Bundle:
         return place
 
 
-def open_bundle(path: str | Path) -> Bundle:
+def open_bundle(path: str | Path, trust: Trust = Trust()) -> Bundle:  # noqa: B008 - frozen
     """Open a bundle: a folder or a ``.vedette`` file.
+
+    Parameters
+    ----------
+    trust
+        Who must have signed it. By default anybody or nobody: what the signature is worth is in ``Bundle.signature``.
 
     Raises
     ------
     BundleError
-        It is not there, not a bundle, its manifest is wrong (with the path of the field), or its files are not those
-        that the manifest lists. Their content is verified when they are used.
+        It is not there, not a bundle, its signature does not verify or is not one that ``trust`` wants, its manifest
+        is wrong (with the path of the field), or its files are not those that the manifest lists. Their content is
+        verified when they are used; all of it now if ``trust`` requires a signature.
     """
     path = Path(path)
     if path.suffix.lower() in (".onnx", ".xml", ".bin", ".tflite") and path.is_file():
         raise BundleError(f"{path}: a model file, not a bundle", fix=f"make one of it: vedette pack {path}")
     archive = open_archive(path)
     try:
-        raw = _read_manifest(archive)
+        raw = _read_whole(archive, MANIFEST, MAX_MANIFEST)
+        signature = check_signature(raw, _read_signature(archive), str(archive.path), trust)
         manifest = parse_manifest(raw, f"{archive.path}/{MANIFEST}")
         _check_listing(archive, manifest)
-        return Bundle(
+        bundle = Bundle(
             path=archive.path,
             manifest=manifest,
             digest=(digest := hashlib.sha256(raw).hexdigest()),
+            signature=signature,
             labels=_read_labels(archive, manifest),
             _archive=archive,
             _unpacked=Unpacked(digest),
         )
+        if trust.policy == "require":
+            bundle.check_files()
+        return bundle
     except BaseException:
         archive.close()
         raise
 
 
-def _read_manifest(archive: Archive) -> bytes:
-    size = archive.sizes[MANIFEST]
-    if size > MAX_MANIFEST:
-        raise BundleError(f"{archive.path}: {MANIFEST} has {size:,} bytes, more than {MAX_MANIFEST:,}")
-    return b"".join(archive.chunks(MANIFEST))
+def _read_whole(archive: Archive, name: str, most: int) -> bytes:
+    size = archive.sizes[name]
+    if size > most:
+        raise BundleError(f"{archive.path}: {name} has {size:,} bytes, more than {most:,}")
+    return b"".join(archive.chunks(name))
+
+
+def _read_signature(archive: Archive) -> bytes | None:
+    return _read_whole(archive, SIGNATURE, MAX_SIGNATURE) if SIGNATURE in archive.sizes else None
 
 
 def _check_listing(archive: Archive, manifest: Manifest) -> None:
-    present = archive.sizes.keys() - {MANIFEST}
+    present = archive.sizes.keys() - {MANIFEST, SIGNATURE}
     for name in sorted(present - manifest.files.keys()):
         raise BundleError(
             f"{archive.path}: {name!r} is not listed in the manifest",

@@ -1,10 +1,10 @@
 """The canonical archive: the one zip file that a bundle's content has.
 
-Members are stored (not compressed), the manifest first and the others by name, without gaps, all with the same date
-and permissions and no extra fields. The bytes therefore follow from names and contents alone. The reader uses that:
-it takes name, size and checksum of each member from the directory, *writes* the headers that these must have, and
-refuses the archive if its own differ in a single bit. Nothing is left for two readers to understand differently
-(hidden members, overlapping data, names that differ between directory and header).
+Members are stored (not compressed), the manifest first, then the signature if there is one, and the others by name,
+without gaps, all with the same date and permissions and no extra fields. The bytes therefore follow from names and
+contents alone. The reader uses that: it takes name, size and checksum of each member from the directory, *writes* the
+headers that these must have, and refuses the archive if its own differ in a single bit. Nothing is left for two readers
+to understand differently (hidden members, overlapping data, names that differ between directory and header).
 
 Any zip tool can read it. Format: PKWARE APPNOTE 6.3, sections 4.3.7, 4.3.12 and 4.3.16.
 """
@@ -20,10 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
 
-from vedette.bundle.names import MANIFEST, MAX_FILES, MAX_NAME, names_problem
+from vedette.bundle.names import MANIFEST, MAX_FILES, MAX_NAME, SIGNATURE, name_problem, names_problem
 from vedette.errors import BundleError
 
 CHUNK = 1 << 20
+
+Chunks = Callable[[], Iterable[bytes]]
+"""The content of a file in pieces, from its beginning each time it is called."""
 
 _LOCAL = struct.Struct("<4s5H3L2H")
 _RECORD = struct.Struct("<4s6H3L5H2L")
@@ -68,8 +71,8 @@ class Member:
         return flags, method, time, _DATE_1980, self.crc, self.size, self.size, len(self.name)
 
 
-def write_archive(path: Path, members: Mapping[str, Path]) -> None:
-    """Write a new file ``path`` with ``members``: files, which nobody may change meanwhile, by name in the archive.
+def write_archive(path: Path, members: Mapping[str, Chunks]) -> None:
+    """Write a new file ``path`` with ``members``: contents, which nobody may change meanwhile, by name in the archive.
 
     Raises
     ------
@@ -88,7 +91,7 @@ def write_archive(path: Path, members: Mapping[str, Path]) -> None:
     with path.open("xb") as out:
         for member in laid_out:
             out.write(member.local_header())
-            out.writelines(file_chunks(members[member.name]))
+            out.writelines(members[member.name]())
         out.write(_directory(laid_out))
         out.flush()
         os.fsync(out.fileno())
@@ -144,7 +147,13 @@ class ZipArchive:
             )
         parts = []
         while count:
-            part = os.pread(self._file.fileno(), count, position)
+            try:
+                part = os.pread(self._file.fileno(), count, position)
+            except OSError as error:
+                raise BundleError(
+                    f"{self.path}: cannot be read: {error.strerror}",
+                    fix="check the disk, and copy the bundle again from its origin",
+                ) from None
             if not part:
                 _refuse(self.path, "it is truncated")
             parts.append(part)
@@ -160,13 +169,13 @@ def file_chunks(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def _rank(name: str) -> tuple[bool, str]:
-    return name != MANIFEST, name
+def _rank(name: str) -> tuple[bool, bool, str]:
+    return name != MANIFEST, name != SIGNATURE, name
 
 
-def _measure(path: Path) -> tuple[int, int]:
+def _measure(chunks: Chunks) -> tuple[int, int]:
     size = crc = 0
-    for chunk in file_chunks(path):
+    for chunk in chunks():
         size += len(chunk)
         crc = zlib.crc32(chunk, crc)
     return size, crc
@@ -212,7 +221,7 @@ def _read_directory(path: Path, size: int, at: Callable[[int, int], bytes]) -> l
     if not entries or entries[0][0] != MANIFEST:
         _refuse(path, f"{MANIFEST} is not its first member")
     if entries != sorted(entries, key=lambda entry: _rank(entry[0])):
-        _refuse(path, "its members are not sorted by name")
+        _refuse(path, "its members are not in order")
     members = list(_lay_out(entries))
     if _length(members) != size or _directory(members) != found + end:
         _refuse(path, "its directory is not canonical (gaps, hidden bytes, dates, permissions or counts)")
@@ -234,6 +243,11 @@ def _parse_records(path: Path, raw: bytes) -> Iterator[tuple[str, int, int]]:
         position += _RECORD.size
         name = raw[position : position + name_length].decode("ascii", "backslashreplace")
         position += name_length
+        problem = name_problem(name.removesuffix("/"))
+        if problem:
+            _refuse(path, problem)
+        if name.endswith("/"):
+            _refuse(path, f"{name!r} is a folder entry")
         if flags & _ENCRYPTED:
             _refuse(path, f"{name!r} is encrypted")
         if 0xFFFFFFFF in (size, stored):
@@ -242,8 +256,6 @@ def _parse_records(path: Path, raw: bytes) -> Iterator[tuple[str, int, int]]:
             _refuse(path, f"{name!r} is compressed")
         if made_by >> 8 == 3 and stat.S_ISLNK(mode >> 16):
             _refuse(path, f"{name!r} is a symbolic link")
-        if name.endswith("/"):
-            _refuse(path, f"{name!r} is a folder entry")
         if extra or comment:
             _refuse(path, f"{name!r} has an extra field or a comment")
         yield name, size, crc

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from vedette.bundle import manifest as schema
-from vedette.bundle.names import MANIFEST, names_problem
+from vedette.bundle.names import MANIFEST, SIGNATURE, names_problem
 from vedette.inference import shape_text
 from vedette.vision.spec import InputSpec
 
@@ -29,6 +30,8 @@ FEATURES: frozenset[str] = frozenset()
 _DISTRIBUTION = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _MAX_TENSOR_NAME = 256
+_MAX_VALUES = 2**30
+"""Of one tensor, free dimensions as 1."""
 
 Shape = tuple[int | None, ...]
 
@@ -48,8 +51,9 @@ def _check_files(manifest: schema.Manifest) -> Iterator[str]:
     problem = names_problem(manifest.files)
     if problem:
         yield f"{problem} - at `$.files`"
-    elif MANIFEST in manifest.files:
-        yield f"the manifest cannot list itself - at `{_at('files', MANIFEST)}`"
+    for name, what in ((MANIFEST, "itself"), (SIGNATURE, "the signature over it")):
+        if name in manifest.files:
+            yield f"the manifest cannot list {what} - at `{_at('files', name)}`"
 
 
 def _check_graph(at: str, graph: schema.Graph, files: Collection[str]) -> Iterator[str]:
@@ -62,6 +66,8 @@ def _check_graph(at: str, graph: schema.Graph, files: Collection[str]) -> Iterat
                 yield f"a tensor's name is 1 to {_MAX_TENSOR_NAME} printable characters - at `{at}.{kind}`"
             elif tensor.dtype not in DTYPES:
                 yield f"dtype {tensor.dtype!r} is none of {', '.join(DTYPES)} - at `{where}.dtype`"
+            elif math.prod(size or 1 for size in tensor.shape) > _MAX_VALUES:
+                yield f"{shape_text(tensor.shape)} is more than {_MAX_VALUES:,} values - at `{where}.shape`"
     for name, entry in graph.inputs.items():
         yield from _check_feed(at + _at("inputs", name)[1:], entry, files)
     yield from _check_state(at, graph)
@@ -80,9 +86,11 @@ def _check_feed(at: str, entry: schema.Input, files: Collection[str]) -> Iterato
         except (ValueError, TypeError, OverflowError) as error:
             yield f"not a constant of dtype {entry.dtype}: {error} - at `{at_feed}.value`"
             return
-        row = entry.shape[1:]
+        row, given = entry.shape[1:], np.asarray(feed.value)
         if not np.isfinite(value).all():
             yield f"the constant holds null or a number that is too large - at `{at_feed}.value`"
+        elif given.dtype.kind == "U" or (value.dtype.kind != "f" and not np.array_equal(value, given)):
+            yield f"the constant holds what {entry.dtype} cannot hold - at `{at_feed}.value`"
         elif not _fits(value.shape, row):
             yield f"the constant is {shape_text(value.shape)}, a row {shape_text(row)} - at `{at_feed}.value`"
 
@@ -122,6 +130,8 @@ def _check_state(at: str, graph: schema.Graph) -> Iterator[str]:
             yield f"output {pair.output!r} is {there}, input {pair.input!r} {here} - at `{where}`"
         elif None in target.shape[1:]:
             yield f"only the batch of a state may be free, not {shape_text(target.shape)} - at `{where}.in`"
+        elif not _holds(target.dtype, pair.init):
+            yield f"{target.dtype} cannot hold {pair.init!r} - at `{where}.init`"
         taken.add(pair.input)
         given.add(pair.output)
     for name, entry in graph.inputs.items():
@@ -176,11 +186,15 @@ def _check_variants(manifest: schema.Manifest) -> Iterator[str]:
             where = at + _at(graph, "files")[1:]
             if not entry.files:
                 yield f"a graph needs at least one file - at `{where}`"
+            before: set[str] = set()
             for index, file in enumerate(entry.files):
                 if file not in manifest.files:
                     yield f"{file!r} is not in `files` - at `{where}[{index}]`"
-                elif file in entry.files[:index]:
+                elif file in before:
                     yield f"{file!r} is there twice - at `{where}[{index}]`"
+                before.add(file)
+            if entry.format == "openvino" and _suffixes(entry.files) != [".xml", ".bin"]:
+                yield f"an OpenVINO model is an .xml and its .bin, in this order - at `{where}`"
 
 
 def _check_grades(manifest: schema.Manifest) -> Iterator[str]:
@@ -192,6 +206,8 @@ def _check_grades(manifest: schema.Manifest) -> Iterator[str]:
         numbers = (grade.value, grade.tolerance or 0.0, *(grade.interval or ()))
         if not all(map(math.isfinite, numbers)):
             yield f"a figure is not finite - at `{at}`"
+        elif grade.tolerance is not None and grade.tolerance <= 0:
+            yield f"a tolerance is above 0 - at `{at}.tolerance`"
         elif grade.interval and grade.interval[0] > grade.interval[1]:
             yield f"its lower end is above its upper end - at `{at}.interval`"
         key = (grade.variant, grade.precision, grade.metric, grade.backend)
@@ -206,15 +222,28 @@ def _check_rest(manifest: schema.Manifest) -> Iterator[str]:
     for index, golden in enumerate(manifest.goldens):
         if golden.image is None and golden.tensors is None:
             yield f"a golden needs an image or tensors - at `$.goldens[{index}]`"
+        if golden.variant is not None and golden.variant not in manifest.variants:
+            yield f"there is no variant {golden.variant!r} - at `$.goldens[{index}].variant`"
         for field, file in (("image", golden.image), ("tensors", golden.tensors)):
             if file is not None and file not in manifest.files:
                 yield f"{file!r} is not in `files` - at `$.goldens[{index}].{field}`"
     for index, feature in enumerate(manifest.requires):
         if feature not in FEATURES:
             yield f"this version of vedette cannot do {feature!r} - at `$.requires[{index}]`"
-    for name in manifest.ext:
+    for name, value in manifest.ext.items():
         if not _DISTRIBUTION.fullmatch(name):
             yield f"{name!r} is not the name of a distribution - at `$.ext`"
+        elif not isinstance(value, dict):
+            yield f"what a distribution adds is an object - at `{_at('ext', name)}`"
+
+
+def _suffixes(files: Sequence[str]) -> list[str]:
+    return [PurePosixPath(file).suffix for file in files]
+
+
+def _holds(dtype: str, value: float) -> bool:
+    with np.errstate(all="ignore"):
+        return math.isclose(float(np.float64(value).astype(dtype)), value, rel_tol=1e-3)
 
 
 def _fits(have: Shape, want: Shape) -> bool:

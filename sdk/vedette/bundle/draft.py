@@ -71,7 +71,12 @@ def draft_manifest(
         inputs={
             name: _input(info, request, specs.get(name), registry) for name, info in session.inputs.items()
         },
-        outputs={name: Output(dtype=info.dtype, shape=info.shape) for name, info in session.outputs.items()},
+        outputs={
+            name: Output(
+                dtype=info.dtype, shape=info.shape, rows=name in request.rows or _is_detection_output(info)
+            )
+            for name, info in session.outputs.items()
+        },
         state=tuple(StatePair(input=target, output=source) for target, source in request.state.items()),
     )
     stored = GraphFiles(format=model_format, files=files, storage=request.storage)
@@ -98,7 +103,7 @@ def _check_names(request: PackRequest, session: Session) -> None:
     """Everything that the user says of a tensor is about one that there is."""
     for kind, names, tensors in (
         ("input", [*request.feeds, *request.state], session.inputs),
-        ("output", request.state.values(), session.outputs),
+        ("output", [*request.state.values(), *request.rows], session.outputs),
     ):
         for name in names:
             if name not in tensors:
@@ -197,6 +202,11 @@ def _decoder_params(
         registry.convert_params(decoder, given, f"decoder {decoder.name}")
     )
     return params
+
+
+def _is_detection_output(info: TensorInfo) -> bool:
+    """Records of image, class, confidence and box, as Caffe's and OpenVINO's DetectionOutput layer lists them."""
+    return len(info.shape) == 4 and info.shape[1] == 1 and info.shape[3] == 7
 
 
 def _is_image(feed: Feed) -> TypeGuard[PreprocessFeed]:

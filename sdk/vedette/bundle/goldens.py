@@ -1,16 +1,14 @@
-"""Goldens: what a model answers to a sample, recorded where it is known to be right, to measure every box by."""
+"""Goldens: what a model answers to samples, recorded where it is known to be right, to measure every box by."""
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vedette.bundle.bundle import Bundle
+from vedette.bundle.recording import Recording, first_row
 from vedette.decoding import image_decoder
 from vedette.errors import PluginError, VedetteError
 from vedette.frame import Pixels
@@ -20,34 +18,13 @@ from vedette.model.loading import Replace, resolve_parts
 from vedette.registry import Registry
 from vedette.results import Result, type_name
 from vedette.specs import Affine, BackendSpec, Roi, Session, Tensor, Tensors
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Recording:
-    """What came of one sample: by graph and tensor, the input and the raw output (whole batches), and the result."""
-
-    inputs: Mapping[str, Tensors]
-    outputs: Mapping[str, Tensors]
-    result: Result
-
-    def to_npz(self) -> bytes:
-        """As the ``.npz`` file of a golden: ``input/GRAPH/TENSOR``, ``output/GRAPH/TENSOR``, and ``result``: the JSON
-        of the decoded result without labels, as UTF-8 in an array of uint8. The same recording gives the same bytes."""
-        arrays = {
-            f"{kind}/{graph}/{name}": array
-            for kind, graphs in (("input", self.inputs), ("output", self.outputs))
-            for graph, tensors in graphs.items()
-            for name, array in tensors.items()
-        }
-        result = json.dumps(replace(self.result, labels=()).to_builtins()).encode()
-        arrays["result"] = np.frombuffer(result, np.uint8)
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # no array is named like its option
-        return buffer.getvalue()
+from vedette.vision.accelerator import reference_only
 
 
 class Recorder:
-    """Runs a bundle on whole pictures through the reference path: nothing fused, one row, state at its start.
+    """Runs a bundle on whole pictures through the reference path: nothing fused, one row, pixels by numpy alone.
+
+    Recurrent graphs start from their initial state and carry it on from picture to picture.
 
     Parameters
     ----------
@@ -78,6 +55,12 @@ class Recorder:
         self._spec = spec = parts.postprocess
         self._params = registry.convert_params(spec, self._manifest.decoder.params, f"decoder {spec.name}")
         self._postprocess = spec.build(bundle.labels)
+        self._state: dict[str, dict[str, Tensor]] = {}
+        self.restart()
+
+    def restart(self) -> None:
+        """Go back to the initial state."""
+        self._state = {graph: self._initial_state(graph) for graph in self._sessions}
 
     def record(self, pixels: Pixels) -> Recording:
         """Run the model once.
@@ -93,13 +76,18 @@ class Recorder:
         outputs: dict[str, Tensors] = {}
         affine: Affine | None = None
         for step in self._manifest.program:
-            row = Row(frame=frame, roi=roi, index=0, tensors=outputs, state=self._initial_state(step.run))
-            inputs[step.run], written = self._fill(step.run, row)
+            row = Row(frame=frame, roi=roi, index=0, tensors=outputs, state=self._state[step.run])
+            with reference_only():
+                inputs[step.run], written = self._fill(step.run, row)
             affine = written if affine is None else affine
             outputs[step.run] = infer(self._sessions[step.run], inputs[step.run])
-        affines = np.stack([roi.affine if affine is None else affine])
-        result = self._decode(_first_row(outputs[self._manifest.program[-1].run]), affines, frame.size_wh)
-        return Recording(inputs=inputs, outputs=outputs, result=result)
+            for pair in self._manifest.graphs[step.run].state:
+                self._state[step.run][pair.input] = outputs[step.run][pair.output][0]
+        affine = roi.affine if affine is None else affine
+        result = self._decode(
+            first_row(outputs[self._manifest.program[-1].run]), np.stack([affine]), frame.size_wh
+        )
+        return Recording(inputs=inputs, outputs=outputs, affine=affine, size_wh=frame.size_wh, result=result)
 
     def _fill(self, graph: str, row: Row) -> tuple[dict[str, Tensor], Affine | None]:
         """The inputs of a graph, and the geometry of the first picture among them. Rows of a fixed batch are alike."""
@@ -114,7 +102,7 @@ class Recorder:
             filled[item.name] = tensor
         return filled, affine
 
-    def _initial_state(self, graph: str) -> Tensors:
+    def _initial_state(self, graph: str) -> dict[str, Tensor]:
         shapes = {item.name: item.row_shape or () for item in self._inputs[graph]}
         return {
             pair.input: np.full(shapes[pair.input], pair.init, self._sessions[graph].inputs[pair.input].dtype)
@@ -135,7 +123,3 @@ class Recorder:
                 f"decoder {self._spec.name!r} returned {type_name(result)}, not {self._spec.result.__name__}"
             )
         return result
-
-
-def _first_row(outputs: Tensors) -> Tensors:
-    return {name: array[:1] if array.ndim else array for name, array in outputs.items()}

@@ -7,16 +7,23 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from vedette.bundle.quoting import one_line
 from vedette.errors import BundleError
 from vedette.specs import Precision
 
 SCHEMA_VERSION = 1
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}\Z")]
-Version = Annotated[str, msgspec.Meta(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+([-.][0-9A-Za-z.-]+)?\Z")]
+Version = Annotated[
+    str, msgspec.Meta(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+([-.][0-9A-Za-z.-]+)?\Z", max_length=64)
+]
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
 Dim = Annotated[int, msgspec.Meta(ge=0, le=2**24)]
+Shape = Annotated[tuple[Dim | None, ...], msgspec.Meta(max_length=16)]
+Samples = Annotated[int, msgspec.Meta(ge=1, le=2**16)]
+Few = msgspec.Meta(max_length=64)
+Many = msgspec.Meta(max_length=1024)
 Task = Literal["classification", "detection", "keypoints", "embedding", "anomaly", "clip", "other"]
 Storage = Literal["f32", "f16", "bf16", "int8", "mixed"]
 
@@ -71,15 +78,17 @@ class Input(Strict, frozen=True):
     """A graph's input. ``shape`` has the batch first; ``null`` is a free dimension."""
 
     dtype: str
-    shape: tuple[Dim | None, ...]
+    shape: Shape
     feed: Feed
 
 
 class Output(Strict, frozen=True):
-    """A graph's output."""
+    """A graph's output. ``rows``: its last axis is a record and the order of the records means nothing (suppression in
+    the graph, DETR), so that a proof compares two sets."""
 
     dtype: str
-    shape: tuple[Dim | None, ...]
+    shape: Shape
+    rows: bool = False
 
 
 class StatePair(Strict, frozen=True):
@@ -97,9 +106,9 @@ class StatePair(Strict, frozen=True):
 class Graph(Strict, frozen=True):
     """One network: its named inputs and outputs, and the state it carries."""
 
-    inputs: dict[str, Input]
-    outputs: dict[str, Output]
-    state: tuple[StatePair, ...] = ()
+    inputs: Annotated[dict[str, Input], Many]
+    outputs: Annotated[dict[str, Output], Many]
+    state: Annotated[tuple[StatePair, ...], Many] = ()
 
 
 class Run(Strict, frozen=True):
@@ -117,8 +126,8 @@ class Temporal(Strict, frozen=True):
 
     rate_hz: Annotated[float, msgspec.Meta(gt=0, le=1000)]
     tolerance: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
-    window: Annotated[int, msgspec.Meta(ge=1)] = 1
-    stride: Annotated[int, msgspec.Meta(ge=1)] = 1
+    window: Samples = 1
+    stride: Samples = 1
     max_gap_ms: Annotated[float, msgspec.Meta(gt=0)] = 1000.0
 
 
@@ -137,10 +146,36 @@ class GraphFiles(Strict, frozen=True):
     storage: Storage = "f32"
 
 
+class Oracle(Strict, frozen=True):
+    """What answered the goldens of a variant: what its raw outputs are right *by*.
+
+    ``literal``: its own files, operator by operator, nothing optimised; ``fp32-relative``: the model that it was
+    quantised from; ``self``: its own files as ``runtime`` runs them at f32, which says that other runtimes agree with
+    that one.
+    """
+
+    kind: Literal["literal", "fp32-relative", "self"]
+    runtime: Name
+    version: str
+
+
+class Tolerance(Strict, frozen=True):
+    """By how much a raw output may differ from a golden, as parts of the output's range: the worst element, and the
+    root of the mean square over all elements (``null``: not judged)."""
+
+    worst: Annotated[float, msgspec.Meta(gt=0, le=10)]
+    rms: Annotated[float, msgspec.Meta(gt=0, le=10)] | None = None
+
+
 class Variant(Strict, frozen=True):
-    """The same model in one storage: files for every graph."""
+    """The same model in one storage: files for every graph.
+
+    ``tolerance`` is ``null`` for the usual one of its storage; a grade may set one for its precision.
+    """
 
     graphs: dict[Name, GraphFiles]
+    oracle: Oracle | None = None
+    tolerance: Tolerance | None = None
 
 
 class Grade(Strict, frozen=True):
@@ -179,10 +214,16 @@ class File(Strict, frozen=True):
 
 class Golden(Strict, frozen=True):
     """One sample with known answers: ``image`` (an encoded picture) and ``tensors`` (an ``.npz`` of reference inputs,
-    raw outputs per graph and the decoded result as JSON)."""
+    raw outputs per graph and the decoded result as JSON).
+
+    ``variant``: whose answers they are; ``null``: those of all. ``origin``: a picture that was given, one made from
+    such, or one that was drawn. Goldens of a recurrent model follow upon each other in one stream.
+    """
 
     image: str | None = None
     tensors: str | None = None
+    variant: Name | None = None
+    origin: Literal["sample", "derived", "synthetic"] = "sample"
 
 
 class Manifest(Strict, frozen=True):
@@ -193,16 +234,16 @@ class Manifest(Strict, frozen=True):
     version: Version
     task: Task
     licence: str
-    graphs: dict[Name, Graph]
-    program: tuple[Run, ...]
+    graphs: Annotated[dict[Name, Graph], Few]
+    program: Annotated[tuple[Run, ...], Few]
     decoder: Decoder
-    variants: dict[Name, Variant]
+    variants: Annotated[dict[Name, Variant], Few]
     files: dict[str, File]
     labels: str | None = None
     provenance: Provenance = Provenance()
     temporal: Temporal | None = None
-    grades: tuple[Grade, ...] = ()
-    goldens: tuple[Golden, ...] = ()
+    grades: Annotated[tuple[Grade, ...], Many] = ()
+    goldens: Annotated[tuple[Golden, ...], Many] = ()
     requires: tuple[str, ...] = ()
     ext: dict[str, Any] = {}
 
@@ -226,7 +267,9 @@ def parse_manifest(raw: bytes, where: str = "manifest.json") -> Manifest:
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         problem = str(error)
     if problem is not None:
-        raise BundleError(f"{where}: {problem}", fix="pack the model again with this version of vedette")
+        raise BundleError(
+            f"{where}: {one_line(problem)}", fix="pack the model again with this version of vedette"
+        )
     return manifest
 
 

@@ -1,7 +1,7 @@
 """Names of the files of a bundle: relative POSIX paths in a portable alphabet.
 
-The alphabet leaves nothing that could climb out of a folder, or that two systems could read differently: no ``..``,
-no root, no backslash, no drive, no control or non-ASCII character.
+Nothing is left that could climb out of a folder, or that two systems could read differently: no ``..``, no root, no
+backslash, no drive, no control or non-ASCII character, no dot at an end, and no name that is a device on Windows.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ import re
 from collections.abc import Collection
 
 MANIFEST = "manifest.json"
-"""The one file that is not listed in the manifest."""
+SIGNATURE = "signature"
+"""The two files that are not listed in the manifest."""
 
 MAX_FILES = 4096
 MAX_NAME = 200
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*")
+_PART = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.+-]*[A-Za-z0-9_+-])?")
+_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
 
 def name_problem(name: str) -> str | None:
@@ -24,10 +26,13 @@ def name_problem(name: str) -> str | None:
         return f"{name[:40]!r}... is longer than {MAX_NAME} characters"
     if name.startswith("/"):
         return f"{name!r} is an absolute path"
-    if ".." in name.split("/"):
+    parts = name.split("/")
+    if ".." in parts:
         return f"{name!r} climbs out of the bundle"
-    if not _NAME.fullmatch(name):
+    if not all(map(_PART.fullmatch, parts)):
         return f"{name!r} is not a portable file name (letters, digits, '_', '.', '+', '-', and '/' between them)"
+    if any(map(_DEVICE.fullmatch, parts)):
+        return f"{name!r} is the name of a device on Windows"
     return None
 
 
@@ -44,10 +49,11 @@ def names_problem(names: Collection[str]) -> str | None:
         problem = name_problem(name)
         if problem:
             return problem
-        other = seen.setdefault(name.lower(), name)
-        if other is not name:
-            same = "is there twice" if other == name else f"and {other!r} differ only in case"
+        key = name.lower()
+        if key in seen:
+            same = "is there twice" if seen[key] == name else f"and {seen[key]!r} differ only in case"
             return f"{name!r} {same}"
+        seen[key] = name
     for name in names:
         parts = name.lower().split("/")
         for depth in range(1, len(parts)):

@@ -6,8 +6,8 @@ What the file tells is taken from it; what it does not tell is asked for, all of
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -16,17 +16,23 @@ import numpy as np
 from vedette.bundle.bundle import Bundle, open_bundle, parse_labels
 from vedette.bundle.draft import GRAPH, draft_manifest
 from vedette.bundle.foreign import find_model, open_foreign
-from vedette.bundle.goldens import Recorder, Recording
-from vedette.bundle.manifest import File, Golden, Grade, Manifest, parse_manifest
+from vedette.bundle.goldens import Recorder
+from vedette.bundle.manifest import File, Golden, Grade, Manifest, Oracle, parse_manifest
+from vedette.bundle.recording import Recording, images_of
 from vedette.bundle.request import PackRequest
+from vedette.bundle.samples import Sample, make_up
 from vedette.bundle.write import SUFFIX, Content, check_target, write_bundle
 from vedette.decoding import image_decoder
 from vedette.errors import BackendError, BundleError, VedetteError
 from vedette.frame import Decode, Encoded, Packed, Pixels, fourcc_of
+from vedette.proof.oracle import LITERAL_BACKEND, LITERAL_OPTIONS
 from vedette.registry import Registry, load_plugins
 from vedette.specs import BackendSpec, Execution, Session
 
 __all__ = ["PackRequest", "pack_model"]
+
+GOLDENS = 8
+"""A bundle has at least so many."""
 
 _SUFFIXES = {"JPEG": "jpg", "PNG ": "png", "BMP ": "bmp", "GIF ": "gif", "WEBP": "webp"}
 
@@ -40,9 +46,9 @@ def pack_model(
 ) -> Path:
     """Make a bundle of a model file.
 
-    The model is opened with an installed backend and run once, on each sample or else on a grey picture: only parts
-    that fit together become a bundle. Goldens are what backend and decoder answer here, at f32 on the processor,
-    through the reference preprocessing: the variant is its own reference.
+    The model is opened with an installed backend and run: only parts that fit together become a bundle. Goldens are
+    what the oracle and the decoder answer here, at f32 on the processor, through the reference preprocessing: to each
+    sample and, where these are fewer than 8, to pictures made of them or else drawn from a seed.
 
     Parameters
     ----------
@@ -69,7 +75,7 @@ def pack_model(
     registry = load_plugins() if registry is None else registry
     model = find_model(request.model, request.beside)
     contents: dict[str, Content] = {**model.stored(f"variants/{request.storage}", GRAPH)}
-    backend, session = open_foreign(model, registry, request.backend)
+    backend, session = open_foreign(model, registry, _backend(request))
     try:
         manifest = draft_manifest(request, model.format, tuple(contents), backend, session, registry)
     finally:
@@ -80,15 +86,27 @@ def pack_model(
     _check_manifest(manifest, contents, request.model)
     output = Path(f"{manifest.name}-{manifest.version}{SUFFIX}" if output is None else output)
     check_target(output, overwrite)
-    recordings = _record(request, manifest, contents, registry, backend)
-    goldens = []
-    for number, (picture, recording) in enumerate(recordings):
-        name = f"goldens/{number:03}"
-        golden = Golden(image=f"{name}.{_SUFFIXES[fourcc_of(picture)]}", tensors=f"{name}.npz")
-        contents |= {f"{golden.image}": picture, f"{golden.tensors}": recording.to_npz()}
-        goldens.append(golden)
+    goldens, images = [], images_of(manifest)
+    with tempfile.TemporaryDirectory(prefix="vedette-pack-") as folder:
+        draft = write_bundle(Path(folder) / "draft", manifest, contents)
+        with open_bundle(draft) as opened, _open_oracle(request, opened, registry, backend) as found:
+            oracle, recorder = found
+            for number, (sample, recording) in enumerate(_record(request, recorder, registry)):
+                name = f"goldens/{number:03}"
+                golden = Golden(
+                    image=f"{name}.{_SUFFIXES[fourcc_of(sample.data)]}",
+                    tensors=f"{name}.npz",
+                    origin=sample.origin,
+                )
+                contents |= {f"{golden.image}": sample.data, f"{golden.tensors}": recording.to_npz(images)}
+                goldens.append(golden)
+    variant = msgspec.structs.replace(
+        manifest.variants[request.storage], oracle=oracle, tolerance=request.tolerance
+    )
     grade = Grade(variant=request.storage, precision="f32", metric="reference", value=1.0, n=len(goldens))
-    manifest = msgspec.structs.replace(manifest, grades=(grade,), goldens=tuple(goldens))
+    manifest = msgspec.structs.replace(
+        manifest, variants={request.storage: variant}, grades=(grade,), goldens=tuple(goldens)
+    )
     return write_bundle(output, manifest, contents, overwrite=overwrite)
 
 
@@ -103,37 +121,74 @@ def _check_manifest(manifest: Manifest, contents: Iterable[str], model: Path) ->
 
 
 def _record(
-    request: PackRequest,
-    manifest: Manifest,
-    contents: Mapping[str, Content],
-    registry: Registry,
-    backend: BackendSpec,
-) -> list[tuple[bytes, Recording]]:
-    """Each sample with what the model answers to it; none where there are no samples, but the model has run."""
-    with (
-        tempfile.TemporaryDirectory(prefix="vedette-pack-") as folder,
-        open_bundle(write_bundle(Path(folder) / "draft", manifest, contents)) as draft,
-        closing(_open(draft, backend, request)) as session,
+    request: PackRequest, recorder: Recorder, registry: Registry
+) -> Iterator[tuple[Sample, Recording]]:
+    """Each golden's picture, with what the model answers to it."""
+    _run(recorder, _grey(), f"{request.model}: a trial run on a grey picture failed")
+    recorder.restart()
+    decode = image_decoder(registry)
+    given = [_sample(path, decode) for path in request.samples]
+    made = make_up([sample.picture() for sample in given], GOLDENS - len(given))
+    for sample in (*given, *made):
+        yield sample, _run(recorder, sample.pixels, f"{request.model}: the run on {sample.name} failed")
+
+
+def _sample(path: Path, decode: Decode) -> Sample:
+    data = _read(path)
+    return Sample(name=str(path), data=data, pixels=_decode(data, decode, path), origin="sample")
+
+
+def _backend(request: PackRequest) -> str | None:
+    """The backend that the oracle needs, or that the user wants."""
+    if (request.oracle == "fp32-relative") != (request.reference is not None):
+        raise BundleError(
+            f"{request.model}: the oracle fp32-relative and a reference model go together",
+            fix="give both: --oracle fp32-relative --reference FLOAT_MODEL",
+        )
+    if request.oracle != "literal":
+        return request.backend
+    if request.backend not in (None, LITERAL_BACKEND):
+        raise BundleError(
+            f"{request.model}: only {LITERAL_BACKEND} runs a file literally, not {request.backend}",
+            fix="leave --backend out, or use another --oracle",
+        )
+    return LITERAL_BACKEND
+
+
+@contextmanager
+def _open_oracle(
+    request: PackRequest, draft: Bundle, registry: Registry, backend: BackendSpec
+) -> Iterator[tuple[Oracle, Recorder]]:
+    """What answers the goldens. The packed model is opened in any case."""
+    with ExitStack() as stack:
+        session = stack.enter_context(closing(_open(draft, backend, request)))
+        if request.reference is not None:
+            backend, session = open_foreign(find_model(request.reference), registry, request.backend)
+            stack.callback(session.close)
+            _check_reference(request.reference, draft.manifest, session)
+        oracle = Oracle(kind=request.oracle, runtime=backend.name, version=backend.version())
+        yield oracle, Recorder(draft, registry, backend, {GRAPH: session})
+
+
+def _check_reference(path: Path, manifest: Manifest, session: Session) -> None:
+    graph = manifest.graphs[GRAPH]
+    for kind, ours, theirs in (
+        ("input", graph.inputs, session.inputs),
+        ("output", graph.outputs, session.outputs),
     ):
-        recorder = Recorder(draft, registry, backend, {GRAPH: session})
-        if not request.samples:
-            _run(recorder, _grey(), f"{request.model}: a trial run on a grey picture failed")
-        decode = image_decoder(registry)
-        recordings = []
-        for sample in request.samples:
-            picture = _read(sample)
-            pixels = _decode(picture, decode, sample)
-            recordings.append(
-                (picture, _run(recorder, pixels, f"{request.model}: the run on {sample} failed"))
+        if missing := sorted(ours.keys() ^ theirs.keys()):
+            raise BundleError(
+                f"{path}: its {kind}s are not those of the model: {missing[0]!r} is in one of them only",
+                fix="give the float model that this one was quantised from",
             )
-    return recordings
 
 
 def _open(draft: Bundle, backend: BackendSpec, request: PackRequest) -> Session:
     """Open the model from the bundle: what it refers to must be in there."""
+    options = LITERAL_OPTIONS if request.oracle == "literal" else {}
     try:
-        return backend.open(draft.graph_files(request.storage, GRAPH), "cpu", Execution(), {})
-    except BackendError as error:
+        return backend.open(draft.graph_files(request.storage, GRAPH), "cpu", Execution(), options)
+    except (BackendError, BundleError) as error:
         raise BundleError(
             f"{request.model}: opens in its own folder, but not in a bundle: {error.message}",
             fix="name the files that it refers to (weights) with --beside",

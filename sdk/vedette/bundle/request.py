@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from vedette.bundle.manifest import ConstantFeed, PreprocessFeed, Storage, Task
+from vedette.bundle.manifest import ConstantFeed, PreprocessFeed, Storage, Task, Tolerance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,15 @@ class PackRequest:
     state
         Recurrent state: for each input that carries it the output that it becomes.
     samples
-        Encoded pictures to record goldens from.
+        Encoded pictures to record goldens from. Fewer than 8 are made up to 8.
+    oracle, reference
+        What answers the goldens: ``self``, the model as ``backend`` runs it; ``literal``, ONNX Runtime with nothing
+        optimised, for files with quantisation in them; ``fp32-relative``, the float model file ``reference``, from
+        which this one was quantised.
+    tolerance
+        By how much raw outputs may differ from the goldens; by default what is usual for ``storage``.
+    rows
+        Outputs that are lists of records in no certain order, besides those of DetectionOutput layers.
     storage
         How the weights are stored; also the name of the variant.
     backend
@@ -62,4 +70,8 @@ class PackRequest:
     samples: Sequence[Path] = ()
     storage: Storage = "f32"
     backend: str | None = None
+    oracle: Literal["literal", "fp32-relative", "self"] = "self"
+    reference: Path | None = None
+    tolerance: Tolerance | None = None
+    rows: Sequence[str] = ()
     origin: str = ""

@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -65,7 +66,7 @@ def write_bundle(
         _store(stage / MANIFEST, _encode(msgspec.structs.replace(manifest, files=files)))
         open_bundle(stage).close()
         if path.suffix == SUFFIX:
-            write_archive(archive, {name: stage / name for name in (MANIFEST, *files)})
+            write_archive(archive, {name: partial(file_chunks, stage / name) for name in (MANIFEST, *files)})
             archive.replace(path)
         else:
             _put_folder(stage, path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vedette_onnxruntime.protobuf import Message, read_fields, read_int, read_messages, read_text
+from vedette.bundle.protobuf import Message, read_fields, read_int, read_messages, read_text
 
 GRAPH, OPSET_IMPORT = 7, 8  # of ModelProto
 NODE, INITIALIZER, INPUT = 1, 5, 11  # of GraphProto

@@ -24,9 +24,10 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from vedette.bundle.protobuf import Message, read_fields, read_text
 from vedette.vision.spec import InputSpec
 from vedette_onnxruntime.graph import FLOAT, GRAPH, INITIALIZER, INPUT, NODE, UINT8, GraphInput, Model
-from vedette_onnxruntime.protobuf import Message, read_fields, read_text, write_bytes, write_int
+from vedette_onnxruntime.protobuf import write_bytes, write_int
 
 logger = logging.getLogger("vedette.onnxruntime")
 

@@ -18,7 +18,8 @@ def _command(name: str, summary: str) -> CommandSpec:
 
 def _importer(name: str) -> Callable[[], click.Command]:
     def build() -> click.Command:
-        command: click.Command = getattr(importlib.import_module(f"vedette.cli.{name}"), name)
+        word = name.replace("-", "_")
+        command: click.Command = getattr(importlib.import_module(f"vedette.cli.{word}"), word)
         return command
 
     return build
@@ -30,7 +31,12 @@ CORE_COMMANDS = {
         _command("run", "Run a pipeline."),
         _command("inspect", "Show what a bundle holds."),
         _command("pack", "Turn a model file into a bundle."),
+        _command("verify", "Prove a bundle on this box."),
+        _command("sign", "Vouch for a bundle with a key."),
+        _command("keys", "Make keys; say whose bundles may run here."),
+        _command("models", "Install, list, roll back and remove models."),
         _command("plugins", "List all plugins, with their state and what they provide."),
+        _command("new-plugin", "Write a new plugin: a package that works, with tests that pass."),
         _command("doctor", "Say what this machine offers, and what would be used."),
         _command("bench", "Measure a bundle: the raw runtime against the pipeline."),
     )

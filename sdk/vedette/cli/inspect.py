@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import click
@@ -21,21 +21,22 @@ from vedette.bundle.manifest import (
     ResultFeed,
     TensorFeed,
 )
+from vedette.bundle.store import locate
 from vedette.inference import shape_text
 
-UNSIGNED = "unsigned: the manifest itself is unprotected, whoever can write to the bundle can change it"
 SHOWN_LABELS = 8
 
 
 @click.command()
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("bundle")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def inspect(bundle: Path, as_json: bool) -> None:
+def inspect(bundle: str, as_json: bool) -> None:
     """Show what a bundle holds, and compare every file with its hash.
 
-    BUNDLE is a folder or a .vedette file. Nothing of it is run, and no plugin is needed.
+    BUNDLE is a folder, a .vedette file or the name of an installed model. Nothing of it is run, and no plugin is
+    needed.
     """
-    with open_bundle(bundle) as opened:
+    with open_bundle(locate(bundle)) as opened:
         opened.check_files()
         click.echo(json.dumps(bundle_as_json(opened), indent=2) if as_json else bundle_as_text(opened))
 
@@ -45,7 +46,7 @@ def bundle_as_json(bundle: Bundle) -> dict[str, Any]:
     return {
         "path": str(bundle.path),
         "digest": bundle.digest,
-        "signature": None,
+        "signature": dataclasses.asdict(bundle.signature),
         "labels": list(bundle.labels),
         "manifest": msgspec.to_builtins(bundle.manifest),
     }
@@ -65,7 +66,7 @@ def _lines(bundle: Bundle) -> Iterator[str]:
     yield f"{manifest.name} {manifest.version}: {manifest.task}"
     yield f"  path        {bundle.path}"
     yield f"  digest      sha256 {bundle.digest}"
-    yield f"  signature   {UNSIGNED}"
+    yield f"  signature   {bundle.signature}"
     yield f"  licence     {manifest.licence}"
     yield f"  files       {len(manifest.files)}, {_size(size)}, all match their hashes"
     yield from _graphs(manifest)

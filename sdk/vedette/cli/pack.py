@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -11,8 +12,8 @@ import click
 import msgspec
 
 from vedette.bundle.bundle import open_bundle
-from vedette.bundle.manifest import ConstantFeed, PreprocessFeed, Storage, Task
-from vedette.bundle.pack import PackRequest, pack_model
+from vedette.bundle.manifest import ConstantFeed, PreprocessFeed, Storage, Task, Tolerance
+from vedette.bundle.pack import GOLDENS, PackRequest, pack_model
 from vedette.cli import current_registry
 from vedette.cli.inspect import bundle_as_text
 from vedette.frame import Kernel
@@ -54,6 +55,16 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> list
     if not (width.isdecimal() and height.isdecimal()):
         raise click.BadParameter(f"{value!r} is not WIDTHxHEIGHT, as in 416x416")
     return [int(width), int(height)]
+
+
+def _tolerance(ctx: click.Context, param: click.Parameter, value: str | None) -> Tolerance | None:
+    numbers = _numbers(ctx, param, value)
+    if numbers is None:
+        return None
+    try:
+        return msgspec.convert(dict(zip(("worst", "rms"), numbers, strict=False)), Tolerance)
+    except msgspec.ValidationError as error:
+        raise click.BadParameter(f"{value!r}: {error}") from None
 
 
 def _pairs(ctx: click.Context, param: click.Parameter, values: Iterable[str]) -> dict[str, str]:
@@ -147,6 +158,23 @@ def _choice(values: Any) -> click.Choice[str]:
     metavar="NAME",
     help="What opens the model and records the goldens; default: the first that can.",
 )
+@click.option(
+    "--oracle",
+    type=click.Choice(["self", "literal", "fp32-relative"]),
+    default="self",
+    show_default=True,
+    help="What answers the goldens: the backend; for quantised ONNX files, literal arithmetic; or the float model.",
+)
+@click.option("--reference", type=FILE, metavar="FILE", help="The float model, for --oracle fp32-relative.")
+@click.option(
+    "--tolerance",
+    callback=_tolerance,
+    metavar="WORST[,RMS]",
+    help="By how much raw outputs may differ from the goldens, as parts of their range.",
+)
+@click.option(
+    "--rows", multiple=True, metavar="OUTPUT", help="A list of records in no certain order, as after NMS."
+)
 @click.option("--output", "-o", type=FILE, help="A folder or .vedette file; default: NAME-VERSION.vedette")
 @click.option("--overwrite", is_flag=True, help="Replace the bundle that is there.")
 def pack(
@@ -178,6 +206,10 @@ def pack(
     with open_bundle(pack_model(request, output, registry=registry, overwrite=overwrite)) as bundle:
         bundle.check_files()
         click.echo(f"wrote {bundle.path}\n\n{bundle_as_text(bundle)}")
+        origins = Counter(golden.origin for golden in bundle.manifest.goldens)
+        if set(origins) != {"sample"}:
+            made = ", ".join(f"{count} {origin}" for origin, count in origins.items())
+            click.echo(f"\ngoldens: {made}; give {GOLDENS} samples (--sample) for a proof on real pictures")
 
 
 def _typed(params: Mapping[str, str], decoder: str | None, registry: Registry) -> dict[str, Any]:

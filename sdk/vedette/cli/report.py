@@ -105,6 +105,8 @@ def _notes(summary: Summary) -> Iterable[str]:
     for name, stage in summary.stages.items():
         for reason in stage.get("fallbacks", ()):
             yield f"note: stage {name!r} did not use {reason}"
+        if problem := stage.get("proof", {}).get("problem"):
+            yield f"note: stage {name!r} was used although its proof failed: {problem}"
         for error, count in stage["errors"].items():
             yield f"error: {count} x {error}"
     for name, stream in summary.streams.items():

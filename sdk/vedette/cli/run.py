@@ -19,7 +19,7 @@ from vedette.pipeline.summary import Summary
 
 
 @click.command()
-@click.argument("what", type=click.Path(path_type=Path))
+@click.argument("what")
 @click.argument("source", required=False)
 @click.option("--jsonl", type=click.Path(path_type=Path), help="Write every packet to this JSON Lines file.")
 @click.option("--video", type=click.Path(path_type=Path), help="Write an annotated video.")
@@ -34,7 +34,7 @@ from vedette.pipeline.summary import Summary
 @click.option("--summary", type=click.Path(path_type=Path), help="Write the summary to this JSON file.")
 @click.option("--quiet", is_flag=True, help="No progress line and no summary table.")
 def run(
-    what: Path,
+    what: str,
     source: str | None,
     jsonl: Path | None,
     video: Path | None,
@@ -47,7 +47,7 @@ def run(
     summary: Path | None,
     quiet: bool,
 ) -> None:
-    r"""Run PIPELINE.toml, or run a BUNDLE over a SOURCE (a video, a picture, a folder).
+    r"""Run PIPELINE.toml, or run a BUNDLE (or an installed model) over a SOURCE (a video, a picture, a folder).
 
     \b
     vedette run pipeline.toml --summary summary.json
@@ -56,12 +56,12 @@ def run(
     Ctrl-C and SIGTERM stop cleanly: what is in flight finishes and every output is complete. The exit code is then 130.
     """
     quick = {"jsonl": jsonl, "video": video, "images": images}
-    if what.suffix == ".toml":
+    if what.endswith(".toml"):
         options = {"SOURCE": source, **quick, "--device": devices, "--backend": backend, "--param": params}
         given = [name for name, value in options.items() if value]
         if given:
             raise click.UsageError(f"a pipeline file says these itself: {', '.join(given)}")
-        config, base_dir = load_config(what), what.parent
+        config, base_dir = load_config(Path(what)), Path(what).parent
     else:
         if source is None:
             raise click.UsageError(
@@ -110,7 +110,7 @@ def _write(path: Path | None, summary: Summary) -> None:
 
 
 def _quick_config(
-    bundle: Path,
+    bundle: str,
     source: str,
     outputs: dict[str, Path | None],
     devices: tuple[str, ...],
@@ -121,14 +121,14 @@ def _quick_config(
 ) -> Config:
     stage: dict[str, Any] = {
         "name": "model",
-        "bundle": str(bundle),
+        "bundle": bundle,
         "device": list(devices) or "auto",
         "every": every,
         "params": dict(_pair(item) for item in params),
     }
     sinks = [{"use": use, "params": {"path": str(path)}} for use, path in outputs.items() if path is not None]
     plain: dict[str, Any] = {
-        "name": bundle.name.removesuffix(".vedette"),
+        "name": Path(bundle).name.removesuffix(".vedette"),
         "stream": [{"name": "stream", "source": source}],
         "stage": [stage | ({"backend": backend} if backend else {})],
         "sink": sinks or [{"use": "stdout"}],

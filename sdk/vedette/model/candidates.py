@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from vedette.bundle.bundle import Bundle
 from vedette.errors import BackendError
+from vedette.proof.policy import Policy
 from vedette.registry import Registry
 from vedette.specs import BackendSpec, Candidate, Precision
 
@@ -27,6 +28,7 @@ class Wanted:
     precision: Precision | None = None
     allow_ungraded: bool = False
     allow_fallback: bool = True
+    proof: Policy = "require"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,9 +16,11 @@ from vedette.bundle.bundle import Bundle
 from vedette.bundle.manifest import Graph, PreprocessFeed, ReferenceFeed, StatePair
 from vedette.errors import BackendError, PluginError
 from vedette.frame import Decode
-from vedette.model.candidates import Choice, Wanted, choose
+from vedette.model.candidates import Wanted, choose
 from vedette.model.feeds import PreparedInput, Row, prepare_input
 from vedette.model.pool import Lease, SessionPool
+from vedette.proof.key import proof_key
+from vedette.proof.policy import OFF, Gate, Standing
 from vedette.registry import Registry
 from vedette.results import Result, type_name
 from vedette.specs import (
@@ -113,13 +116,15 @@ class LoadedModel:
 
     bundle: Bundle
     candidate: Candidate
-    choice: Choice
-    fallbacks: tuple[str, ...]
     parts: Parts
     graphs: tuple[LoadedGraph, ...]
     decode: Postprocess
     params: Any
+    own_params: Any
+    """The decoder's parameters without what the user set over the bundle's."""
     pool: SessionPool
+    standing: Standing = OFF
+    fallbacks: tuple[str, ...] = ()
 
     def postprocess(self, outputs: Tensors, affines: NDArray[np.float64], size_wh: tuple[int, int]) -> Result:
         """Decode raw outputs; checks that the decoder keeps to its specification."""
@@ -155,7 +160,7 @@ def load_model(
     replace: Replace = Replace(),
     without: frozenset[Candidate] = frozenset(),
 ) -> LoadedModel:
-    """Open a bundle with the first candidate that works.
+    """Open a bundle with the first candidate that works, which is one that proves itself by the bundle's goldens.
 
     Parameters
     ----------
@@ -172,40 +177,82 @@ def load_model(
         A part is missing.
     """
     choice = choose(bundle, wanted, registry)
+    gate = Gate(bundle, wanted.proof)
     fallbacks = list(choice.rejected if wanted.device != "auto" else ())
+    for reason in fallbacks:
+        log.warning("bundle %r: not used: %s", bundle.manifest.name, reason)
     for candidate in choice.candidates:
         if candidate in without:
             fallbacks.append(f"{_title(candidate)}: failed before")
             continue
-        parts = resolve_parts(bundle, registry, registry.backends[candidate.backend], replace)
         try:
-            graphs = _open_graphs(bundle, candidate, parts, pool, replace, decode)
+            model = _open_proved(bundle, candidate, registry, pool, replace, decode, gate)
         except BackendError as error:
             fallbacks.append(f"{_title(candidate)}: {error.message}")
             log.warning("bundle %r: %s; trying the next candidate", bundle.manifest.name, fallbacks[-1])
             if not wanted.allow_fallback:
                 break
             continue
-        spec = parts.postprocess
-        own = {} if replace.postprocess else bundle.manifest.decoder.params
-        params = registry.convert_params(spec, {**own, **replace.params}, f"postprocess {spec.name!r}")
-        return LoadedModel(
-            bundle=bundle,
-            candidate=candidate,
-            choice=choice,
-            fallbacks=tuple(fallbacks),
-            parts=parts,
-            graphs=graphs,
-            decode=spec.build(bundle.labels),
-            params=params,
-            pool=pool,
-        )
+        return dataclasses.replace(model, fallbacks=tuple(fallbacks))
     reasons = "".join(f"\n  - {reason}" for reason in fallbacks)
-    raise BackendError(f"bundle {bundle.manifest.name!r}: no candidate could be opened:{reasons}")
+    raise BackendError(
+        f"bundle {bundle.manifest.name!r}: no candidate can be used:{reasons}",
+        fix=f"`vedette verify {bundle.path}` shows how each does by the goldens, `vedette doctor` what is here",
+    )
+
+
+def _open_proved(
+    bundle: Bundle,
+    candidate: Candidate,
+    registry: Registry,
+    pool: SessionPool,
+    replace: Replace,
+    decode: Decode,
+    gate: Gate,
+) -> LoadedModel:
+    """Open one candidate, and have it prove itself unless it has before."""
+    parts = resolve_parts(bundle, registry, registry.backends[candidate.backend], replace)
+    key = proof_key(bundle, candidate, parts, registry, replace) if gate.guards(candidate) else None
+    standing = None if key is None else gate.recall(key)
+    model = _open(bundle, candidate, parts, registry, pool, replace, decode)
+    try:
+        if standing is None:
+            standing = gate.pass_unproved() if key is None else gate.admit(model, key, decode)
+    except BaseException:
+        model.close()
+        raise
+    return dataclasses.replace(model, standing=standing)
+
+
+def _open(
+    bundle: Bundle,
+    candidate: Candidate,
+    parts: Parts,
+    registry: Registry,
+    pool: SessionPool,
+    replace: Replace,
+    decode: Decode,
+) -> LoadedModel:
+    spec = parts.postprocess
+    own = {} if replace.postprocess else bundle.manifest.decoder.params
+    params = registry.convert_params(spec, {**own, **replace.params}, f"postprocess {spec.name!r}")
+    return LoadedModel(
+        bundle=bundle,
+        candidate=candidate,
+        parts=parts,
+        graphs=_open_graphs(bundle, candidate, parts, pool, replace, decode),
+        decode=spec.build(bundle.labels),
+        params=params,
+        own_params=params
+        if replace.postprocess
+        else registry.convert_params(spec, own, f"decoder {spec.name!r}"),
+        pool=pool,
+    )
 
 
 def resolve_parts(bundle: Bundle, registry: Registry, backend: BackendSpec, replace: Replace) -> Parts:
     """The bundle's own three parts, or their replacements, as registered specifications."""
+    registry.check_ext(bundle.manifest.ext, str(bundle.path))
     preprocess = {
         (graph_name, name): _preprocess(item.feed, registry, replace, f"{graph_name}.{name}")
         for graph_name, graph in bundle.manifest.graphs.items()

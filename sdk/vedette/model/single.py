@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vedette.bundle.bundle import Bundle, open_bundle
+from vedette.bundle.store import locate
+from vedette.bundle.trust import Trust
 from vedette.decoding import image_decoder
 from vedette.errors import BundleError
 from vedette.frame import Encoded, Frame, Packed, Pixels, fourcc_of
@@ -41,7 +43,9 @@ class Model:
     Parameters
     ----------
     bundle
-        Path of a bundle, or an open one (which is then not closed with the model).
+        Path of a bundle or name of an installed model, or an open bundle (which is then not closed with the model).
+    trust
+        Who must have signed the bundle.
     registry
         Plugins to use; default: all that are installed.
     threads
@@ -61,13 +65,14 @@ class Model:
         self,
         bundle: Bundle | Path | str,
         *,
+        trust: Trust = Trust("warn"),  # noqa: B008 - frozen
         registry: Registry | None = None,
         threads: int | None = None,
         parts: Replace = Replace(),  # noqa: B008 - frozen
         **wanted: Any,
     ) -> None:
         registry = registry or load_plugins()
-        self.bundle = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
+        self.bundle = bundle if isinstance(bundle, Bundle) else open_bundle(locate(bundle), trust)
         self._owned = self.bundle is not bundle
         self._decode = image_decoder(registry)
         threads = threads or len(os.sched_getaffinity(0))

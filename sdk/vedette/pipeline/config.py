@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from vedette.bundle.trust import SignaturePolicy
 from vedette.errors import ConfigError
+from vedette.proof.policy import Policy
 from vedette.specs import Precision
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$")]
@@ -55,7 +57,7 @@ class Stage(Entry, frozen=True, kw_only=True):
     name
         Unique name; later stages and sinks refer to it.
     bundle
-        Path of a bundle, or the name of an installed model.
+        Path of a bundle, or the name of an installed model (``./NAME`` is always a path).
     use
         Name of a stage plugin.
     streams
@@ -85,6 +87,9 @@ class Stage(Entry, frozen=True, kw_only=True):
         Take this one only.
     allow_ungraded
         Also use variants whose accuracy nobody measured.
+    proof
+        ``require``: what does not give the bundle's recorded answers on this box is not used; ``warn``: it is, and the
+        log says so; ``off``: nothing is proved.
     options
         The runtime's own options.
     batch
@@ -112,6 +117,7 @@ class Stage(Entry, frozen=True, kw_only=True):
     variant: str | None = None
     precision: Precision | None = None
     allow_ungraded: bool = False
+    proof: Policy = "require"
     options: dict[str, Any] = {}
     batch: Positive = 1
     max_wait_ms: Annotated[float, msgspec.Meta(ge=0, le=10_000)] = 5.0
@@ -133,11 +139,24 @@ class Sink(Entry, frozen=True, kw_only=True):
 
 
 class Config(Entry, frozen=True, kw_only=True):
-    """A whole pipeline. ``threads``: processor threads it may keep busy, default all that this process may use."""
+    """A whole pipeline.
+
+    Attributes
+    ----------
+    threads
+        Processor threads it may keep busy; default all that this process may use.
+    signatures
+        Bundles that are not signed by a trusted key: ``require`` refuses them, ``warn`` logs them, ``off`` does not
+        look.
+    trust
+        Folder of trusted keys; default: that of ``vedette keys``.
+    """
 
     name: Name = "pipeline"
     threads: Positive | None = None
     cache_dir: str | None = None
+    signatures: SignaturePolicy = "warn"
+    trust: str | None = None
     stream: tuple[Stream, ...] = ()
     stage: tuple[Stage, ...] = ()
     sink: tuple[Sink, ...] = ()

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from vedette.bundle.bundle import open_bundle
 from vedette.bundle.manifest import ResultFeed
+from vedette.bundle.store import locate
+from vedette.bundle.trust import Trust
 from vedette.frame import Decode
 from vedette.model.candidates import Wanted
 from vedette.model.loading import LoadedModel, Replace, load_model
@@ -172,7 +174,10 @@ def _model_stage(
 def _load(entry: Stage, config: Config, around: Surroundings, failed: frozenset[Candidate]) -> LoadedModel:
     assert entry.bundle is not None
     installed = around.registry.models.get(entry.bundle)
-    bundle = open_bundle(installed.locate() if installed else around.base_dir / entry.bundle)
+    bundle = open_bundle(
+        installed.locate() if installed else locate(entry.bundle, around.base_dir),
+        Trust(config.signatures, around.base_dir / config.trust if config.trust else None),
+    )
     wanted = Wanted(
         backend=entry.backend,
         device=entry.device,
@@ -180,6 +185,7 @@ def _load(entry: Stage, config: Config, around: Surroundings, failed: frozenset[
         precision=entry.precision,
         allow_ungraded=entry.allow_ungraded,
         allow_fallback=entry.allow_fallback,
+        proof=entry.proof,
     )
     replace = Replace(
         preprocess=entry.preprocess,

@@ -61,8 +61,10 @@ def _stage(stage: PlannedStage) -> dict[str, Any]:
         return plain
     manifest = stage.model.bundle.manifest
     plain["bundle"] = f"{manifest.name} {manifest.version}"
+    plain["signature"] = str(stage.model.bundle.signature)
     plain["variant"] = stage.model.candidate.variant
     plain["fallbacks"] = list(stage.model.fallbacks)
+    plain["proof"] = stage.model.standing.to_builtins()
     plain["graphs"] = {
         graph.name: {
             "backend": graph.session.backend,

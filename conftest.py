@@ -60,6 +60,14 @@ def data_folder() -> Path:
     return Path(value)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def vedette_home(tmp_path_factory):
+    """What Vedette keeps for a user (keys, models, proofs) is kept for this run of the tests only."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VEDETTE_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The folder of real videos and models."""

@@ -82,6 +82,14 @@ KNOWN = {
 """The settings that the README of the data folder gives, by name of the bundle. Paths are relative to ``models``."""
 
 
+SAMPLES = {
+    "detection": ("bus.jpg", "dog.jpg"),
+    "faces": ("faces_5_scouts.jpg", "zidane.jpg"),
+    "classification": ("owl.jpg", "parrot.jpg", "cat_720p.jpg"),
+}
+"""Pictures with something to find, by what finds it."""
+
+
 def pytest_generate_tests(metafunc):
     """A test that asks for ``known`` runs once for each of the networks."""
     if "known" in metafunc.fixturenames:
@@ -100,7 +108,9 @@ def request_for(data, tmp_path_factory) -> Callable[[str], PackRequest]:
             lines = labels.read_text().splitlines()[wanted.params["first_class"] :]
             labels = tmp_path_factory.mktemp("labels") / "labels.txt"
             labels.write_text("\n".join(lines))
-        return replace(wanted, name=name, model=models / wanted.model, labels=labels)
+        kind = wanted.task if wanted.labels else "faces"
+        samples = [data / "images" / sample for sample in SAMPLES[kind]]
+        return replace(wanted, name=name, model=models / wanted.model, labels=labels, samples=samples)
 
     return request
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vedette.bundle.bundle import Bundle as Bundle
     from vedette.bundle.bundle import open_bundle as open_bundle
+    from vedette.bundle.trust import Trust as Trust
     from vedette.errors import BackendError as BackendError
     from vedette.errors import BundleError as BundleError
     from vedette.errors import ConfigError as ConfigError
@@ -79,6 +80,7 @@ __version__ = "0.1.0"
 
 _NAMES = {
     "bundle.bundle": "Bundle open_bundle",
+    "bundle.trust": "Trust",
     "errors": "BackendError BundleError ConfigError EndOfStream LinkError PipelineError PluginError ResultError "
     "SourceError StageError VedetteError",
     "events": "Event EventDraft Evidence",

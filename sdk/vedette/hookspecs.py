@@ -19,8 +19,8 @@ The rules, which hold for every hook:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
@@ -438,6 +438,30 @@ class Specs:
         @hookimpl
         def vedette_rank_candidates(candidates):
             return sorted(candidates, key=lambda candidate: candidate.device != "npu")  # a stable sort
+        ```
+        """
+
+    @hookspec
+    def vedette_check_ext(self, ext: Mapping[str, Any]) -> None:
+        """Check what a bundle says under ``ext`` for your distribution; raise if it is wrong.
+
+        Called whenever a model is loaded from a bundle with such an entry, with the entry of the plugin's own
+        distribution and no other. An entry of a distribution that checks nothing here refuses the bundle: nobody would
+        answer for it.
+
+        ```python
+        import msgspec
+
+        from vedette import hookimpl
+
+
+        class Ext(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+            floor_plan: str
+
+
+        @hookimpl
+        def vedette_check_ext(ext):
+            msgspec.convert(ext, Ext)
         ```
         """
 

@@ -111,7 +111,7 @@ class PluginManager:
         announced = announced_plugins(self._search_path)
         for plugin in announced:
             state = PluginState(plugin.name, plugin.distribution, plugin.version, plugin.module)
-            self._load(state, plugin.load, self._forbidden(plugin.name))
+            self._load(state, plugin.load, self._forbidden(plugin.name), plugin.refused)
         self._report_unknown({plugin.name for plugin in announced})
         for module in extra:
             if not self._pluggy.is_registered(sys.modules.get(module)):
@@ -186,12 +186,20 @@ class PluginManager:
     def _load_module(self, state: PluginState) -> None:
         self._load(state, partial(importlib.import_module, state.module))
 
-    def _load(self, state: PluginState, load: Callable[[], object], forbidden: str | None = None) -> None:
+    def _load(
+        self,
+        state: PluginState,
+        load: Callable[[], object],
+        forbidden: str | None = None,
+        refused: str = "",
+    ) -> None:
         self.states.append(state)
         if forbidden is not None:
             state.status, state.reason = "disabled", forbidden
             return
         try:
+            if refused:
+                raise PluginError(refused)
             if (owner := self._registered.get(state.name)) is not None:
                 raise PluginError(f"its name is already taken by {owner.provider}")
             self._register(state, guarded(f"import of {state.module}", load))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import msgspec
 
-from vedette.errors import ConfigError, PluginError
+from vedette.errors import BundleError, ConfigError, PluginError
 from vedette.manager import PluginManager, PluginState, Provider, guarded, near
 from vedette.spec_checks import check_spec
 from vedette.specs import (
@@ -183,6 +184,29 @@ class Registry:
                 self.manager.blame(state, error)
         return None
 
+    def check_ext(self, ext: Mapping[str, Any], where: str) -> None:
+        """Have each entry of a bundle's ``ext`` checked by the plugins of its distribution.
+
+        Raises
+        ------
+        BundleError
+            One of them refuses its entry, or there is none that checks it. ``where`` names the bundle.
+        """
+        for distribution, entry in ext.items():
+            at, checked = f'{where}: `$.ext["{distribution}"]`', False
+            for state, function in self.manager.implementations("vedette_check_ext"):
+                if _canonical(state.provider.distribution) == distribution:
+                    checked = True
+                    try:
+                        guarded("hook vedette_check_ext", function, ext=entry)
+                    except PluginError as error:
+                        raise BundleError(f"{at}: {state.provider}: {error.message}") from error
+            if not checked:
+                raise BundleError(
+                    f"{at}: no plugin of {distribution} is here to check it",
+                    fix=f"install {distribution}, or take a bundle without this entry",
+                )
+
     def plan_built(self, plan: object) -> None:
         """Tell the plugins that a plan was built."""
         self._notify("vedette_plan_built", plan=plan)
@@ -241,6 +265,11 @@ def load_plugins(extra_modules: Iterable[str] = ()) -> Registry:
     manager = PluginManager()
     manager.load(extra_modules)
     return Registry(manager)
+
+
+def _canonical(distribution: str | None) -> str:
+    """The name of a distribution in the one spelling that an index knows it by (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", distribution or "").lower()
 
 
 def _permutation(order: tuple[Any, ...], candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:

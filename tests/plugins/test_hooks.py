@@ -34,6 +34,7 @@ from vedette import (
     infer,
 )
 from vedette.cli import main
+from vedette.errors import BundleError
 from vedette.hookspecs import Specs
 from vedette.manager import PluginManager
 from vedette.specs import Candidate
@@ -201,6 +202,14 @@ def test_vedette_rank_candidates(example):
         for device in ("cpu", "npu", "gpu")
     )
     assert example.rank_candidates(None, (cpu, npu, gpu)) == (npu, cpu, gpu)
+
+
+def test_vedette_check_ext(example):
+    example.check_ext({"dist-example": {"floor_plan": "cellar"}}, "x.vedette")
+    with pytest.raises(BundleError, match=r'^x\.vedette: `\$\.ext\["dist-example"\]`: plugin .*`floor`'):
+        example.check_ext({"dist-example": {"floor": "cellar"}}, "x.vedette")
+    with pytest.raises(BundleError, match="no plugin of somebody-else is here to check it"):
+        example.check_ext({"somebody-else": {}}, "x.vedette")
 
 
 def test_vedette_plan_built(example, caplog):

@@ -18,7 +18,13 @@ class MakeDist(Protocol):
     """Installs a fake distribution that can be imported until the test ends."""
 
     def __call__(
-        self, name: str, version: str, *, entry_points: Mapping[str, str], modules: Mapping[str, str]
+        self,
+        name: str,
+        version: str,
+        *,
+        entry_points: Mapping[str, str],
+        modules: Mapping[str, str],
+        hook_version: int = 1,
     ) -> Path:
         """See :func:`vedette.testing.dist.make_dist`."""
         ...
@@ -40,8 +46,15 @@ def make_dist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeD
     folder = tmp_path / "site-packages"
     before = set(sys.modules)
 
-    def make(name: str, version: str, *, entry_points: Mapping[str, str], modules: Mapping[str, str]) -> Path:
-        dist.make_dist(folder, name, version, entry_points, modules)
+    def make(
+        name: str,
+        version: str,
+        *,
+        entry_points: Mapping[str, str],
+        modules: Mapping[str, str],
+        hook_version: int = 1,
+    ) -> Path:
+        dist.make_dist(folder, name, version, entry_points, modules, hook_version)
         importlib.invalidate_caches()
         return folder
 

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 from protocol import serve
 
+from vedette.benchmark.raw import RawRuntime
 from vedette.bundle.bundle import open_bundle
 from vedette.bundle.trust import Trust
 from vedette.decoding import image_decoder
+from vedette.frame import Packed
 from vedette.model.candidates import Wanted
 from vedette.model.loading import load_model
 from vedette.model.pool import SessionPool
@@ -79,6 +81,24 @@ class InPipeline:
         return found[:count]
 
 
+class Raw:
+    """The sessions alone: the most that any program around this runtime can reach."""
+
+    def __init__(self, task: dict[str, Any], registry: Registry) -> None:
+        model = InPipeline(task, registry)._model
+        self._model = model
+        self._raw = RawRuntime(model, Packed("bgr", np.load(task["frames"], mmap_mode="r")[0]))
+
+    def precision(self) -> str:
+        return self._model.graphs[0].session.execution_precision
+
+    def run(self, amount: float) -> int:
+        return self._raw.run(amount)
+
+    def results(self, count: int) -> list[Any]:
+        return []
+
+
 class OneByOne:
     """The model called with one picture of an array after the other, each with all threads."""
 
@@ -102,7 +122,7 @@ class OneByOne:
 
 def main(task: dict[str, Any]) -> None:
     registry = load_plugins(("vedette.benchmark.parts", "bench.parts"))
-    work = (InPipeline if task["pipeline"] else OneByOne)(task, registry)
+    work = {"pipeline": InPipeline, "one by one": OneByOne, "raw": Raw}[task["mode"]](task, registry)
     about = {
         "versions": {name: version(name) for name in ("vedette", "openvino")},
         "precision": work.precision(),

@@ -63,8 +63,8 @@ def test_our_worker_answers_in_both_ways(data, tmp_path):
     packed = bundle("mobilenet_v2", data, load_plugins())
     task = {"model": str(packed), "frames": str(tmp_path / "pictures.npy"), "params": {}}
     answers = []
-    for pipeline in (True, False):
-        with Worker(Path(sys.executable), "ours.py", {**task, "pipeline": pipeline}) as worker:
+    for mode in ("pipeline", "one by one"):
+        with Worker(Path(sys.executable), "ours.py", {**task, "mode": mode}) as worker:
             assert worker.about["precision"] == "f32"
             answers.append(worker.results(3))
             sample = worker.run(0.2)
@@ -75,7 +75,7 @@ def test_our_worker_answers_in_both_ways(data, tmp_path):
 
 
 def test_a_worker_that_fails_says_why(data, tmp_path):
-    task = {"model": "nothing.vedette", "frames": "x.npy", "params": {}, "pipeline": True}
+    task = {"model": "nothing.vedette", "frames": "x.npy", "params": {}, "mode": "pipeline"}
     with pytest.raises(RuntimeError, match=r"nothing\.vedette"):
         Worker(Path(sys.executable), "ours.py", task)
 

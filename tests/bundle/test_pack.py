@@ -351,7 +351,7 @@ def test_weights_in_a_file_of_their_own(pack, classifier, tmp_path, registry):
 
 
 def test_an_openvino_model_of_two_files(pack, classifier, tmp_path):
-    openvino = pytest.importorskip("openvino")
+    openvino = pytest.importorskip("vedette_openvino.runtime", reason="vedette-openvino is not installed").ov
     openvino.save_model(openvino.convert_model(classifier()), tmp_path / "net.xml", compress_to_fp16=False)
     stored = pack(asked(tmp_path / "net.xml")).variants["f32"].graphs["model"]
     assert (stored.format, stored.files) == ("openvino", ("variants/f32/model.xml", "variants/f32/model.bin"))

@@ -56,3 +56,23 @@ def test_a_frame_is_freed_when_it_is_through(
         assert pipeline.run().streams["a"]["complete"] == 30
         assert len(pixels) == 30
         assert [n for n, array in enumerate(pixels) if array() is not None] == []
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_source_is_let_go_of_with_its_stream(kit, make_captures, list_source, no_collector, live):
+    """A decoder has large buffers; the pipeline that has ended may live on for its summary."""
+    sources = []
+
+    def make():
+        source = list_source(make_captures(3), live=live)
+        sources.append(weakref.ref(source))
+        return source
+
+    kit.stage("nothing", lambda inputs, state: None)
+    kit.source("list", make)
+    with kit.pipeline(
+        stream=[{"name": "a", "source": "list://"}], stage=[{"name": "s", "use": "nothing"}]
+    ) as pipeline:
+        pipeline.run()
+        assert [source() for source in sources] == [None]
+        assert pipeline.summary().streams["a"]["captured"] == 3

@@ -84,13 +84,13 @@ class LatestIntake:
     def take(self) -> Capture | None:
         with self._lock:
             capture, self._latest = self._latest, None
-            error = self._error
+            ended = self._error is not None
         if capture is not None:
             if time.monotonic_ns() - capture.clock.mono_ns <= self._max_age_ns:
                 return capture
             self._account.drop("stale")
-        if error is not None:
-            raise error
+        if ended and self._error is not None:
+            raise self._error  # never held in a variable here, which its traceback would keep, and it the traceback
         return None
 
     def close(self) -> None:
@@ -98,6 +98,7 @@ class LatestIntake:
         if self._thread.ident is not None:
             self._thread.join()
         with self._lock:
+            self._error = None  # its traceback refers to this object
             if self._latest is not None:
                 self._latest = None
                 self._account.drop("stopped")

@@ -95,7 +95,7 @@ class StreamRun:
     def discard(self) -> None:
         """Release the source of a stream that was never started."""
         self._ended = True
-        self._intake.close()
+        self._close_intake()
 
     @property
     def aborted(self) -> bool:
@@ -172,6 +172,11 @@ class StreamRun:
         segments = {placed.segment for placed in program if placed.segment is not None}
         self.lanes = tuple(Lane(self._tickets) for _ in segments)
 
+    def _close_intake(self) -> None:
+        """Close the source, and let go of it: a decoder's buffers are freed with it, not with this stream."""
+        self._intake.close()
+        del self._intake
+
     def _fail(self, error: Exception) -> None:
         if not isinstance(error, SourceError):
             error = SourceError(f"source ({self._provider}) raised {type(error).__name__}: {error}")
@@ -185,7 +190,7 @@ class StreamRun:
                 return False
             self._ended = True
             switch, self._next = self._next, None
-        self._intake.close()
+        self._close_intake()
         if switch is not None:
             switch[1]()
         self._on_end(self)

@@ -51,7 +51,7 @@ def test_nothing_is_left_to_fill_in(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_keeps_to_our_own_style(tmp_path, kind):
     """Lines, names and imports, as ruff sees them. Authors have rules of their own for tests and order of imports."""
-    ruff = pytest.importorskip("ruff.__main__").find_ruff_bin()
+    ruff = pytest.importorskip("ruff.__main__", reason="ruff is not installed").find_ruff_bin()
     folder = write_plugin("heat-map", kind, tmp_path)
     options = ["--no-cache", "--config", str(ROOT / "pyproject.toml")]
     for command in (["format", "--check", *options], ["check", *options, "--ignore", "D1,I001"]):

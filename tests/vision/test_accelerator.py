@@ -19,7 +19,7 @@ def run(code):
 
 
 def test_opencv_is_imported_on_first_use_with_one_thread():
-    pytest.importorskip("cv2")
+    pytest.importorskip("cv2", reason="OpenCV is not installed")
     code = """
 import vedette.vision.preprocess
 print("cv2" in sys.modules)
@@ -30,7 +30,7 @@ print(sys.modules["cv2"].getNumThreads())
 
 
 def test_threads_of_a_program_that_uses_opencv_itself_are_left_alone():
-    pytest.importorskip("cv2")
+    pytest.importorskip("cv2", reason="OpenCV is not installed")
     code = """
 import cv2, logging
 logging.basicConfig(level="INFO", stream=sys.stdout, format="%(name)s")

@@ -81,7 +81,7 @@ def test_gray_jpeg():
 
 @pytest.mark.parametrize("mode", ["CMYK", "RGB"])
 def test_jpeg_without_ycbcr(make_packet, mode):
-    pil = pytest.importorskip("PIL.Image")
+    pil = pytest.importorskip("PIL.Image", reason="pillow is not installed: it makes the CMYK and RGB files")
     rgb = pil.fromarray(np.ascontiguousarray(picture()[..., ::-1]))
     out = io.BytesIO()
     rgb.convert(mode).save(out, "JPEG", quality=95, keep_rgb=mode == "RGB")

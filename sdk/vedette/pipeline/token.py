@@ -53,8 +53,6 @@ class Token(Task):
 
     def step(self) -> None:
         program, lanes = self.program, self.stream.lanes
-        if self.pc > len(program):
-            return  # a late wake of a packet that is through
         while self.pc < len(program):
             op, segment = program[self.pc].op, program[self.pc].segment
             if segment is not None and not lanes[segment].enter(self):
@@ -65,7 +63,7 @@ class Token(Task):
             self.dead = self.stream.aborted
             if segment is not None and (self.pc == len(program) or program[self.pc].segment != segment):
                 lanes[segment].leave()
-        self.pc += 1
+        self.over = True
         self.stream.finished(self)
 
 

@@ -19,9 +19,11 @@ log = logging.getLogger("vedette.pipeline")
 
 
 class Task:
-    """Something to run; subclasses implement :meth:`step`. ``urgent`` tasks run before the others."""
+    """Something to run; subclasses implement :meth:`step`. ``urgent`` tasks run before the others; one that is ``over``
+    is not run again, whoever wakes it late."""
 
     urgent = True
+    over = False
 
     def __init__(self, workers: Workers) -> None:
         self.workers = workers
@@ -36,7 +38,7 @@ class Task:
     def wake(self) -> None:
         """Have :meth:`step` run, soon. From any thread, any number of times."""
         with self._guard:
-            if self._scheduled:
+            if self._scheduled or self.over:
                 return
             self._scheduled = True
             if self._running:
@@ -53,7 +55,7 @@ class Task:
         finally:
             with self._guard:
                 self._running = False
-                again = self._scheduled
+                again = self._scheduled and not self.over
             if again:
                 self.workers.push(self)
 

@@ -35,6 +35,7 @@ def run(options: Options) -> Outcome:
             "name": "model",
             "bundle": str(pack_null_bundle(Path(folder) / "null.vedette")),
             "backend": "null",
+            "proof": "off",
         }
         subjects: dict[str, Callable[[], Sample]] = {
             "1 free stage": _pipeline(registry, frames, [FREE], 0),
@@ -66,6 +67,7 @@ def _pipeline(
 ) -> Callable[[], Sample]:
     def measure() -> Sample:
         config = {
+            "signatures": "off",
             "stream": [
                 {
                     "name": "frames",

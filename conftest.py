@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent
 NO_DATA = "VEDETTE_DATA is not set: this test needs the real videos and models"
 REQUIRE_ALL = os.environ.get("VEDETTE_REQUIRE_ALL") == "1"
-"""Nothing may be skipped for want of data or of a distribution."""
+"""Nothing may be skipped for want of data, of a distribution or of anything else that can be installed."""
 
 left_out = pytest.StashKey[list[str]]()
 seconds = pytest.StashKey[defaultdict[Path, float]]()
@@ -74,8 +74,25 @@ def data() -> Path:
     return data_folder()
 
 
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     item.config.stash[seconds][item.path.parent.relative_to(ROOT)] += call.duration
+    return (yield from fail_if_needed())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    return (yield from fail_if_needed())
+
+
+def fail_if_needed():
+    """A test that says ``needs ...`` when it is skipped lacks something that could be installed."""
+    report = yield
+    reason = str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else ""
+    if REQUIRE_ALL and report.skipped and reason.removeprefix("Skipped: ").startswith("needs "):
+        report.outcome = "failed"
+        report.longrepr = f"{reason}, and VEDETTE_REQUIRE_ALL=1"
+    return report
 
 
 def pytest_terminal_summary(terminalreporter, config):

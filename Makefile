@@ -3,10 +3,10 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-EDGE := ./ $(addprefix ./plugins/vedette-,onnxruntime openvino video cnn)
+EDGE := ./ $(addprefix ./plugins/vedette-,onnxruntime openvino video cnn) ./firmware_bridge
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types bench fuzz docs wheels clean
+.PHONY: help setup setup-server demo test lint types bench fuzz peer-ultralytics docs wheels clean
 
 help:
 	@echo "make demo | test | lint | types | bench | fuzz | docs | wheels | clean"
@@ -14,8 +14,12 @@ help:
 $(BIN)/python:
 	$(PYTHON) -m venv .venv
 
-.venv/.dev: requirements-dev.txt pyproject.toml $(wildcard plugins/*/pyproject.toml) | $(BIN)/python
+.venv/.dev: requirements-dev.txt pyproject.toml $(wildcard plugins/*/pyproject.toml) firmware_bridge/pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+.venv/.server: requirements-server.txt .venv/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-server.txt
 	@touch $@
 
 .venv/.docs: requirements-docs.txt | $(BIN)/python
@@ -23,6 +27,9 @@ $(BIN)/python:
 	@touch $@
 
 setup: .venv/.dev
+
+# Adds the frameworks of the server side (gigabytes), whose tests are skipped without them.
+setup-server: .venv/.server
 
 demo: setup
 	$(BIN)/python examples/demo.py $(ARGS)
@@ -44,6 +51,16 @@ bench: setup
 fuzz: setup
 	$(BIN)/python tests/fuzz/fuzz.py $(ARGS)
 
+.venv-ultralytics/.done: plugins/vedette-cnn/tests/peers/requirements.txt
+	$(PYTHON) -m venv .venv-ultralytics
+	.venv-ultralytics/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+# AGPL: run in an environment of its own, to be compared with; nothing of it becomes part of Vedette.
+peer-ultralytics: setup .venv-ultralytics/.done
+	.venv-ultralytics/bin/python plugins/vedette-cnn/tests/peers/ultralytics_export.py build/ultralytics
+	$(BIN)/python plugins/vedette-cnn/tests/peers/ultralytics_parity.py build/ultralytics $(ARGS)
+
 # Strict: a broken link, in any page of the repository, or an unlisted page is an error.
 docs: .venv/.docs
 	@rm -rf site
@@ -56,5 +73,5 @@ wheels: | $(BIN)/python
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --wheel-dir dist $(EDGE)
 
 clean:
-	rm -rf .venv dist site build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-ultralytics dist site build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -10,7 +10,7 @@ author = "The Vedette authors"
 version = release = core["version"]
 
 root_doc = "docs/index"
-include_patterns = ["*.md", "docs/**.md", "examples/*.md", "plugins/*/README.md"]
+include_patterns = ["*.md", "docs/**.md", "examples/*.md", "plugins/*/README.md", "firmware_bridge/**.md"]
 exclude_patterns = [".*", "dist", "site"]
 
 extensions = ["myst_parser"]

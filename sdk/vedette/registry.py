@@ -146,6 +146,16 @@ class Registry:
             raise PluginError(f"{type(spec).__name__} {spec.name!r} was not registered by any plugin")
         return self._provided[id(spec)][2].provider
 
+    def blame(self, spec: Spec, error: PluginError) -> None:
+        """Record an error of a specification's plugin and log it; the plugin stays in use.
+
+        Raises
+        ------
+        PluginError
+            ``VEDETTE_STRICT_PLUGINS`` is set.
+        """
+        self.manager.blame(self._provided[id(spec)][2], error)
+
     def provided_by(self, state: PluginState) -> dict[str, list[Spec]]:
         """What one plugin provides, by kind."""
         found: dict[str, list[Spec]] = {}

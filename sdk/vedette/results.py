@@ -13,6 +13,9 @@ No finding is a result with zero rows, never ``None``. Columns are checked when 
 
 from __future__ import annotations
 
+import base64
+import math
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Self
@@ -35,6 +38,9 @@ class Column:
 
 SOURCE_ROW = Column(np.int32)
 """The column that every result has."""
+
+_MOST_BYTES = 1 << 28
+"""No column of packed bytes is larger when it is read: a few bytes can unpack to a thousand times as many."""
 
 _WHOLE_FRAME = np.zeros(0, np.int32)
 """Stands for a ``source_row`` that was not given: all rows belong to row 0 of the source."""
@@ -100,7 +106,9 @@ class Result:
         return replace(self, **views) if views else self
 
     def to_builtins(self) -> dict[str, Any]:
-        """Plain lists and numbers, ready for JSON; columns that are None and empty labels are left out.
+        """Plain lists and numbers, ready for JSON; columns that are None and empty labels are left out. Columns of
+        ``uint8`` hold pictures and become ``{"shape": [n, h, w], "zlib": "..."}``: the bytes in the order of memory,
+        compressed, in base64.
 
         :func:`from_builtins` reverses it exactly, but for what lists cannot hold: of zero rows the lengths of the other
         axes (``(0, 128)`` comes back as ``(0, 0)``).
@@ -109,7 +117,7 @@ class Result:
         for item in fields(self):
             value = getattr(self, item.name)
             if isinstance(value, np.ndarray):
-                plain[item.name] = value.tolist()
+                plain[item.name] = _packed(value) if value.dtype == np.uint8 else value.tolist()
             elif value is not None and value != ():
                 plain[item.name] = list(value) if isinstance(value, tuple) else value
         return plain
@@ -143,7 +151,9 @@ class Result:
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Detections(Result):
     """Boxes. ``xyxy (n, 4) float32`` left, top, right, bottom in pixels; ``confidence (n,) float32`` 0..1;
-    ``class_id (n,) int32``; ``track_id (n,) int64`` or None; ``points (n, k, 2) float32`` x, y of landmarks or None."""
+    ``class_id (n,) int32``; ``track_id (n,) int64`` or None; ``points (n, k, 2) float32`` x, y of landmarks or None;
+    ``point_confidence (n, k) float32`` 0..1 of each or None; ``masks (n, h, w) uint8`` or None: how much of each cell
+    of a grid over the row's own box belongs to the object, 0..255."""
 
     type: ClassVar[str] = "detections"
     columns: ClassVar[Mapping[str, Column]] = {
@@ -151,7 +161,9 @@ class Detections(Result):
         "confidence": Column(np.float32),
         "class_id": Column(np.int32),
         "track_id": Column(np.int64, optional=True),
-        "points": Column(np.float32, ("n", None, 2), optional=True),
+        "points": Column(np.float32, ("n", "k", 2), optional=True),
+        "point_confidence": Column(np.float32, ("n", "k"), optional=True),
+        "masks": Column(np.uint8, ("n", None, None), optional=True),
     }
 
     xyxy: NDArray[np.float32]
@@ -159,6 +171,8 @@ class Detections(Result):
     class_id: NDArray[np.int32]
     track_id: NDArray[np.int64] | None = None
     points: NDArray[np.float32] | None = None
+    point_confidence: NDArray[np.float32] | None = None
+    masks: NDArray[np.uint8] | None = None
 
     @classmethod
     def of(cls, xyxy: Any, confidence: Any, class_id: Any, **rest: Any) -> Self:
@@ -188,7 +202,8 @@ class Classification(Result):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Keypoints(Result):
-    """Points on a body, a face, a hand. ``points (n, k, 2) float32`` x, y in pixels; ``confidence (n, k) float32``."""
+    """Points on a body, a face, a hand. ``points (n, k, 2) float32`` x, y in pixels; ``confidence (n, k) float32``.
+    ``labels`` are the names of the ``k`` points, in their order."""
 
     type: ClassVar[str] = "keypoints"
     columns: ClassVar[Mapping[str, Column]] = {
@@ -291,6 +306,8 @@ def from_builtins(plain: Mapping[str, Any], types: tuple[type[Result], ...] = RE
 
 def _array(name: str, value: Any, column: Column) -> NDArray[Any]:
     """``value``, nested lists of numbers, as the column's dtype; what would lose its value is refused."""
+    if column.dtype is np.uint8 and isinstance(value, Mapping):
+        return _unpacked(name, value)
     try:
         raw = np.asarray(value)
         if raw.size and raw.dtype.kind not in ("iu" if np.issubdtype(column.dtype, np.integer) else "iufO"):
@@ -302,6 +319,29 @@ def _array(name: str, value: Any, column: Column) -> NDArray[Any]:
         below = column.shape[array.ndim :]
         array = array.reshape(*array.shape, *(size if isinstance(size, int) else 0 for size in below))
     return array
+
+
+def _packed(column: NDArray[np.uint8]) -> dict[str, Any]:
+    content = zlib.compress(np.ascontiguousarray(column).tobytes())
+    return {"shape": list(column.shape), "zlib": base64.b64encode(content).decode()}
+
+
+def _unpacked(name: str, value: Mapping[str, Any]) -> NDArray[np.uint8]:
+    """Reverse of :func:`_packed`. No more is unpacked than the shape needs."""
+    shape, text = value.get("shape"), value.get("zlib")
+    whole = isinstance(shape, list) and all(type(size) is int and 0 <= size < 2**31 for size in shape)
+    if not whole or not isinstance(shape, list) or not isinstance(text, str):
+        raise ResultError(f"{name} needs a shape, and zlib, a text")
+    size = math.prod(shape)
+    if size > _MOST_BYTES:
+        raise ResultError(f"{name} of shape {tuple(shape)} is larger than {_MOST_BYTES >> 20} MiB")
+    try:
+        content = zlib.decompressobj().decompress(base64.b64decode(text, validate=True), size + 1)
+    except (ValueError, zlib.error) as error:
+        raise ResultError(f"{name} is not compressed bytes in base64: {error}") from None
+    if len(content) != size:
+        raise ResultError(f"{name} does not hold the {size} bytes that its shape {tuple(shape)} needs")
+    return np.frombuffer(content, np.uint8).reshape(shape).copy()
 
 
 def type_name(value: object) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -220,6 +221,14 @@ class Session(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Converted:
+    """What became of a model of another format: its files, and by what, with versions (``OpenVINO 2026.4.1``)."""
+
+    files: ModelFiles
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class BackendSpec(Spec):
     """A runtime.
 
@@ -227,6 +236,9 @@ class BackendSpec(Spec):
     ``version()``: the runtime's version. ``devices()``: what is here now. ``open(files, device, execution, options)``:
     load a model; ``options`` are the runtime's own, passed through and refused if unknown. ``rank``: which backend to
     try first on a device, the higher the earlier, as long as nothing was measured or configured.
+    ``converts``: formats that it does not read but turns into one that it does, where models are packed; the function
+    takes the model's path and an empty folder for what it writes, and raises
+    :class:`~vedette.errors.BackendError`.
     """
 
     formats: tuple[str, ...]
@@ -235,6 +247,7 @@ class BackendSpec(Spec):
     devices: Callable[[], tuple[Device, ...]]
     open: Callable[[ModelFiles, str, Execution, Mapping[str, Any]], Session]
     rank: int = 0
+    converts: Mapping[str, Callable[[Path, Path], Converted]] = field(default_factory=dict)
 
 
 # --- postprocess --------------------------------------------------------------------------------------------------
@@ -268,12 +281,79 @@ class Postprocess(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ModelFacts:
+    """What a model file tells of itself before it runs.
+
+    Attributes
+    ----------
+    format
+        ``onnx``, ``openvino`` or ``tflite``.
+    inputs, outputs
+        Its tensors, in the file's order.
+    metadata
+        What its exporter wrote into it: ONNX ``metadata_props``; OpenVINO ``rt_info`` with ``/`` between the levels
+        (``model_info/labels``); TensorFlow Lite: ``quantisation/TENSOR`` is ``SCALE ZERO_POINT`` and
+        ``normalisation/INPUT`` is ``MEANS SCALES``. Values are text as they stand in the file.
+    labels
+        Class names that came with the file, where its format has a place for them (TFLite's associated files).
+    """
+
+    format: str
+    inputs: Mapping[str, TensorInfo]
+    outputs: Mapping[str, TensorInfo]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """One way in which a decoder could read a model: what a user would otherwise have to say when packing it.
+
+    Attributes
+    ----------
+    task
+        A task of the manifest: ``detection``, ``classification`` ...
+    params
+        Parameters of the decoder.
+    image
+        Fields of :class:`~vedette.vision.spec.InputSpec` for the picture input, as far as they are known.
+    labels
+        Class names.
+    rows
+        Outputs that are lists of records in no certain order.
+    stated
+        The file itself names its layout (metadata of its exporter). Else only names or shapes of its tensors fit,
+        and another decoder may claim it too.
+    why
+        In one line, for people: ``metadata of Ultralytics 8.3: task detect, stride 32``.
+    """
+
+    task: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    image: Mapping[str, Any] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
+    stated: bool = False
+    why: str
+
+
+def recognise_nothing(facts: ModelFacts) -> Iterable[Proposal]:
+    """For decoders that do not know their models by sight."""
+    return ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class PostprocessSpec(Spec):
-    """A decoder of raw outputs. ``build(labels)`` makes the function; ``result`` is the type that it returns."""
+    """A decoder of raw outputs. ``build(labels)`` makes the function; ``result`` is the type that it returns.
+
+    ``recognise(facts)`` says in which ways, if any, the decoder could read a model of another tool; it must be quick,
+    and a model that it does not know is an empty answer, never an error.
+    """
 
     result: type[Result]
     build: Callable[[tuple[str, ...]], Postprocess]
     params: type[msgspec.Struct] = NoParams
+    recognise: Callable[[ModelFacts], Iterable[Proposal]] = recognise_nothing
 
 
 # --- stages -------------------------------------------------------------------------------------------------------
@@ -322,15 +402,51 @@ class StageSpec(Spec):
 # --- sources, decoders, sinks -------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, kw_only=True)
+class Coding:
+    """What a decoder must be told before its first unit, so that it gives the same pictures again.
+
+    ``codec`` and ``parameters`` are in the words of who decodes it (FFmpeg's, for the sources of vedette-video);
+    ``extradata`` is what the medium carries beside its units; time stamps count ticks of ``tick_s`` seconds.
+    """
+
+    codec: str
+    extradata: bytes
+    tick_s: Fraction
+    parameters: Mapping[str, int | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Unit:
+    """One compressed packet of a video, as it was given to a decoder.
+
+    ``number`` counts from 0 with each new decoder; ``key``: decoding can begin here.
+    """
+
+    coding: Coding
+    number: int
+    data: bytes
+    pts: int | None
+    dts: int | None
+    key: bool
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Capture:
-    """One captured image, before it becomes a frame of a stream. ``epoch`` rises on seek, reconnect, playlist item."""
+    """One captured image, before it becomes a frame of a stream. ``epoch`` rises on seek, reconnect, playlist item.
+
+    A source that decodes compressed video says from what, so that a recording can keep the compressed bytes: ``units``
+    are those that its decoder was given since the capture before, in order and without a gap (a decoder may read ahead
+    of its pictures), and ``unit`` is the number of the one that holds this image. Other sources leave both out.
+    """
 
     image: Image
     clock: Clock
     seq: int
     epoch: int = 0
     orientation: Orientation = 0
+    units: tuple[Unit, ...] = ()
+    unit: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """The real pictures, decoded once, and models as a user opens them: from a bundle, with the installed plugins."""
 
+import csv
 import io
 import sys
 import zipfile
@@ -125,3 +126,12 @@ def _truth(text, size_wh):
     centre, half = table[:, 1:3] * size_wh, table[:, 3:] * size_wh / 2
     xyxy = np.concatenate([centre - half, centre + half], axis=1)
     return Boxes(xyxy, table[:, 0].astype(int), np.ones(len(table)))
+
+
+@pytest.fixture(scope="session")
+def photos(data, decoded):
+    """500 photos with their ImageNet classes."""
+    with zipfile.ZipFile(data / "images" / "imagenet_sample_500.zip") as archive:
+        rows = list(csv.DictReader(io.StringIO(archive.read("labels.csv").decode())))
+        assert len(rows) == 500
+        return [(decoded(archive.read(row["file"])), int(row["class_index"])) for row in rows]

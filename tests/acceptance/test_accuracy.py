@@ -4,10 +4,6 @@ Detectors: mAP50 on coco128, boxes from confidence 0.01 up, suppression within e
 per picture; pixels resized bilinearly without antialiasing. Classifier: short side to 256 by area, centre crop of 224.
 """
 
-import csv
-import io
-import zipfile
-
 import numpy as np
 import pytest
 from average_precision import Boxes, mean_average_precision
@@ -51,15 +47,6 @@ def test_planes_instead_of_packed_pixels_hardly_change_map50(
     measured(f"{name}: the same, upright pictures alone", alone, "at least -0.003")
     assert abs(change) <= 0.003
     assert alone >= -0.003
-
-
-@pytest.fixture(scope="session")
-def photos(data, decoded):
-    """500 photos with their ImageNet classes."""
-    with zipfile.ZipFile(data / "images" / "imagenet_sample_500.zip") as archive:
-        rows = list(csv.DictReader(io.StringIO(archive.read("labels.csv").decode())))
-        assert len(rows) == 500
-        return [(decoded(archive.read(row["file"])), int(row["class_index"])) for row in rows]
 
 
 def test_mobilenet_top1(model, photos, measured):

@@ -314,7 +314,7 @@ def test_labels_must_fit_the_model(pack, classifier, tmp_path):
     [
         ("model.pt", b"", "not a model file that can be packed"),
         ("model.onnx", None, "there is no such file"),
-        ("model.onnx", b"not onnx", "no backend can open it"),
+        ("model.onnx", b"not onnx", "model.onnx: cannot be read as ONNX"),
         ("model.xml", b"<net/>", "model.bin: there is no such file (it belongs to model.xml)"),
     ],
 )

@@ -1,5 +1,9 @@
 """Results as JSON and back: bit for bit, for every type."""
 
+import base64
+import tracemalloc
+import zlib
+
 import msgspec
 import numpy as np
 import pytest
@@ -137,3 +141,69 @@ def test_what_is_not_a_result_is_refused_by_name(change, message):
     assert isinstance(from_builtins(GOOD), Classification)
     with pytest.raises(ResultError, match=message):
         from_builtins({**GOOD, **change})
+
+
+def test_masks_are_packed():
+    masks = np.zeros((2, 28, 28), np.uint8)
+    masks[0, 4:20, 6:] = 255
+    plain = Detections.of([[0, 0, 1, 1], [1, 1, 2, 2]], [1, 1], [0, 0], masks=masks).to_builtins()["masks"]
+    assert plain["shape"] == [2, 28, 28]
+    assert len(plain["zlib"]) < 100
+    unpacked = np.frombuffer(zlib.decompress(base64.b64decode(plain["zlib"])), np.uint8).reshape(
+        plain["shape"]
+    )
+    np.testing.assert_array_equal(unpacked, masks)
+
+
+def test_masks_may_be_lists_too():
+    plain = Detections.of([[0, 0, 1, 1]], [1], [0]).to_builtins()
+    again = from_builtins({**plain, "masks": [[[0, 255], [128, 1]]]})
+    assert again.masks.tolist() == [[[0, 255], [128, 1]]]
+
+
+@pytest.mark.parametrize(
+    ("masks", "reason"),
+    [
+        ({}, "needs a shape"),
+        ({"shape": [1, 2, 2]}, "needs a shape, and zlib"),
+        ({"shape": [1, -2, 2], "zlib": ""}, "needs a shape"),
+        ({"shape": [1, 2.0, 2], "zlib": ""}, "needs a shape"),
+        ({"shape": [1, True, 2], "zlib": ""}, "needs a shape"),
+        ({"shape": "122", "zlib": ""}, "needs a shape"),
+        ({"shape": [1, 2, 2], "zlib": "é"}, "is not compressed bytes in base64"),
+        ({"shape": [1, 2, 2], "zlib": "AAAA"}, "is not compressed bytes in base64"),
+        ({"shape": [1, 2, 2], "zlib": ""}, "does not hold the 4 bytes"),
+        (
+            {"shape": [1, 2, 2], "zlib": base64.b64encode(zlib.compress(b"123")).decode()},
+            "does not hold the 4",
+        ),
+        (
+            {"shape": [1, 2, 2], "zlib": base64.b64encode(zlib.compress(b"12345")).decode()},
+            "does not hold the 4",
+        ),
+        (
+            {"shape": [1, 2, 2], "zlib": base64.b64encode(zlib.compress(b"1234")[:-6]).decode()},
+            "does not hold",
+        ),
+        ({"shape": [1, 2**15, 2**15], "zlib": ""}, "of shape .* is larger than 256 MiB"),
+        ({"shape": [2, 2], "zlib": base64.b64encode(zlib.compress(b"1234")).decode()}, "must be"),
+        ({"shape": [2, 2, 1], "zlib": base64.b64encode(zlib.compress(b"1234")).decode()}, "must be"),
+    ],
+)
+def test_broken_masks_are_refused(masks, reason):
+    plain = Detections.of([[0, 0, 1, 1]], [1], [0]).to_builtins()
+    with pytest.raises(ResultError, match=f"detections.masks {reason}" if reason != "must be" else reason):
+        from_builtins({**plain, "masks": masks})
+
+
+def test_no_more_is_unpacked_than_the_shape_needs():
+    """A kilobyte of text that would unpack to a hundred megabytes."""
+    bomb = base64.b64encode(zlib.compress(bytes(10**8))).decode()
+    plain = Detections.of([[0, 0, 1, 1]], [1], [0]).to_builtins()
+    tracemalloc.start()
+    try:
+        with pytest.raises(ResultError, match="does not hold the 4 bytes"):
+            from_builtins({**plain, "masks": {"shape": [1, 2, 2], "zlib": bomb}})
+        assert tracemalloc.get_traced_memory()[1] < 5e6
+    finally:
+        tracemalloc.stop()

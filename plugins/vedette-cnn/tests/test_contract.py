@@ -1,17 +1,39 @@
 """What holds for every decoder: zero results, several rows, ownership, and refusal of what is not its format."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import encoded
+import encoded_heads
+import encoded_ultralytics
 import msgspec
 import numpy as np
 import pytest
 from encoded import Box
 
 from vedette.errors import ResultError
-from vedette.results import Classification, Detections
-from vedette_cnn.decoders import DECODERS, classification, fastestdet, ssd, ultraface, yolox, yunet
+from vedette.results import Classification, Detections, Embedding, Keypoints
+from vedette_cnn.decoders import (
+    DECODERS,
+    boxes_labels,
+    classification,
+    detr,
+    embedding,
+    fastestdet,
+    gfl,
+    landmarks,
+    movenet,
+    multiclass_nms,
+    ssd,
+    ultraface,
+    ultralytics_detect,
+    ultralytics_obb,
+    ultralytics_pose,
+    ultralytics_segment,
+    yolov5,
+    yolox,
+    yunet,
+)
 
 SIZE_WH = (640, 320)
 """The frame; the tensor is half of it, so that the plain affine map is a scale of 2."""
@@ -26,13 +48,15 @@ class Detector:
     encode: Any
     gate: str
     """The output whose NaN must be noticed even where nothing is found."""
+    needs: dict[str, Any] = field(default_factory=dict)
+    """Parameters without a default."""
 
     def decode(self, outputs, affines, labels=(), **params):
         spec = self.module.SPEC
         return spec.build(labels)(outputs, np.array(affines), SIZE_WH, self.params(**params))
 
     def params(self, **given):
-        return msgspec.convert({"input_wh": INPUT_WH, **given}, self.module.SPEC.params)
+        return msgspec.convert({"input_wh": INPUT_WH, **self.needs, **given}, self.module.SPEC.params)
 
 
 DETECTORS = [
@@ -41,7 +65,18 @@ DETECTORS = [
     Detector(ssd, encoded.ssd, "detection_out"),
     Detector(ultraface, encoded.ultraface, "scores"),
     Detector(yunet, encoded.yunet, "cls_16"),
+    Detector(gfl, encoded_heads.gfl, "output", {"cell_offset": 0}),
+    Detector(boxes_labels, encoded_heads.boxes_labels, "boxes"),
+    Detector(multiclass_nms, encoded_heads.multiclass_nms, "boxes", {"boxes": "boxes", "counts": "counts"}),
+    Detector(ultralytics_detect, encoded_ultralytics.raw, "output0"),
+    Detector(ultralytics_detect, encoded_ultralytics.records, "output0", {"layout": "records"}),
+    Detector(ultralytics_obb, encoded_ultralytics.obb, "output0"),
+    Detector(ultralytics_pose, encoded_ultralytics.pose, "output0"),
+    Detector(ultralytics_segment, encoded_ultralytics.segment, "output0"),
+    Detector(yolov5, encoded_ultralytics.yolov5, "output"),
 ]
+ELSEWHERE = {classification.SPEC, detr.SPEC, embedding.SPEC, landmarks.SPEC, movenet.SPEC}
+"""Decoders with tests of their own, because they find other things or cannot be sure of more than 1."""
 ROWS = [[Box((20, 30, 60, 80), 0.8), Box((200, 30, 290, 101), 0.95)], [Box((100, 20, 130, 70), 0.7)]]
 
 
@@ -51,7 +86,7 @@ def detector(request):
 
 
 def test_every_decoder_is_tested_here():
-    assert {d.module.SPEC for d in DETECTORS} | {classification.SPEC} == set(DECODERS)
+    assert {d.module.SPEC for d in DETECTORS} | ELSEWHERE == set(DECODERS)
 
 
 def test_known_boxes_come_back_in_the_frame_most_confident_first(detector):
@@ -118,7 +153,10 @@ def test_the_result_owns_its_arrays_and_outputs_are_not_changed(detector):
 def test_half_precision_outputs_are_decoded_in_single(detector):
     outputs = detector.encode(ROWS[:1], INPUT_WH)
     with np.errstate(over="ignore"):
-        half = {name: array.astype(np.float16) for name, array in outputs.items()}
+        half = {
+            name: array.astype(np.float16) if array.dtype == np.float32 else array
+            for name, array in outputs.items()
+        }
     found = detector.decode(half, [PLAIN])
     np.testing.assert_allclose(found.xyxy, [[400, 60, 580, 202], [40, 60, 120, 160]], atol=1.0)
 
@@ -150,6 +188,14 @@ def test_a_box_that_is_not_finite_is_refused(detector):
         ssd: np.s_[..., 4],
         ultraface: np.s_[...],
         yunet: np.s_[..., 0],
+        gfl: np.s_[..., 3:],
+        boxes_labels: np.s_[..., 2],
+        multiclass_nms: np.s_[..., 3],
+        ultralytics_detect: np.s_[..., 2] if detector.needs else np.s_[:, 2],
+        ultralytics_obb: np.s_[:, 2],
+        ultralytics_pose: np.s_[:, 2],
+        ultralytics_segment: np.s_[:, 2],
+        yolov5: np.s_[..., 2],
     }[detector.module]
     outputs[boxes][place] = np.nan
     with pytest.raises(ResultError, match="not finite"):
@@ -186,8 +232,9 @@ def test_another_network_is_refused(detector):
 
 def test_too_few_labels_are_refused(detector):
     outputs = detector.encode([[Box((40, 40, 100, 100))]], INPUT_WH)
-    if detector.module is ssd:  # which does not say how many classes there are
-        outputs = encoded.ssd([[Box((40, 40, 100, 100), class_id=2)]], INPUT_WH)
+    listed = detector.module in (ssd, boxes_labels, multiclass_nms) or "layout" in detector.needs
+    if listed:  # which do not say how many classes there are
+        outputs = detector.encode([[Box((40, 40, 100, 100), class_id=2)]], INPUT_WH)
     with pytest.raises(ResultError, match="2 labels"):
         detector.decode(outputs, [PLAIN], ("a", "b"))
 
@@ -213,19 +260,32 @@ def test_the_input_size_has_to_be_given(detector):
         msgspec.convert({}, detector.module.SPEC.params)
 
 
-@pytest.mark.parametrize("module", [yolox, fastestdet, ultraface, yunet])
+@pytest.mark.parametrize("module", [boxes_labels, fastestdet, gfl, ultraface, yolox, yunet])
 @pytest.mark.parametrize("value", [-0.1, 1.1])
 def test_the_overlap_threshold_is_a_fraction(module, value):
+    needs = next(detector.needs for detector in DETECTORS if detector.module is module)
     with pytest.raises(msgspec.ValidationError, match="iou_threshold"):
-        msgspec.convert({"input_wh": INPUT_WH, "iou_threshold": value}, module.SPEC.params)
+        msgspec.convert({"input_wh": INPUT_WH, **needs, "iou_threshold": value}, module.SPEC.params)
 
 
 def test_result_types():
     assert {spec.name: spec.result for spec in DECODERS} == {
+        "boxes_labels": Detections,
         "classification": Classification,
+        "detr": Detections,
+        "embedding": Embedding,
         "fastestdet": Detections,
+        "gfl": Detections,
+        "landmarks": Keypoints,
+        "movenet": Keypoints,
+        "multiclass_nms": Detections,
         "ssd": Detections,
         "ultraface": Detections,
+        "ultralytics_detect": Detections,
+        "ultralytics_obb": Detections,
+        "ultralytics_pose": Detections,
+        "ultralytics_segment": Detections,
+        "yolov5": Detections,
         "yolox": Detections,
         "yunet": Detections,
     }

@@ -25,12 +25,14 @@ from vedette.bundle.manifest import (
     Task,
     Variant,
 )
+from vedette.bundle.opened import OpenedModel
+from vedette.bundle.options import look_up, options_in
 from vedette.bundle.picture import Fields, Option, complete, is_picture, known_fields, missing_options
 from vedette.bundle.request import PackRequest
-from vedette.errors import BundleError
+from vedette.errors import BundleError, ConfigError
 from vedette.inference import describe
 from vedette.registry import Registry
-from vedette.specs import BackendSpec, PostprocessSpec, Session, TensorInfo
+from vedette.specs import PostprocessSpec, Session, TensorInfo
 from vedette.vision.spec import InputSpec
 
 GRAPH = "model"
@@ -42,12 +44,7 @@ INPUT_WH = "input_wh"
 
 
 def draft_manifest(
-    request: PackRequest,
-    model_format: str,
-    files: tuple[str, ...],
-    backend: BackendSpec,
-    session: Session,
-    registry: Registry,
+    request: PackRequest, opened: OpenedModel, files: tuple[str, ...], registry: Registry
 ) -> Manifest:
     """The manifest of a one-graph bundle, without files, grades and goldens.
 
@@ -58,9 +55,10 @@ def draft_manifest(
     PluginError, ConfigError
         A decoder or preprocessor is unknown, or its parameters are wrong.
     """
+    session = opened.session
     _check_names(request, session)
     pictures = _pictures(request, session)
-    decoder = registry.postprocessors[request.decoder] if request.decoder else None
+    decoder = look_up(registry.postprocessors, request.decoder, "--decoder") if request.decoder else None
     missing = [*_missing(request, session, pictures, decoder, registry)]
     if missing or decoder is None or request.task is None or request.licence is None:
         width = max(len(option) for option, _ in missing)
@@ -79,7 +77,7 @@ def draft_manifest(
         },
         state=tuple(StatePair(input=target, output=source) for target, source in request.state.items()),
     )
-    stored = GraphFiles(format=model_format, files=files, storage=request.storage)
+    stored = GraphFiles(format=opened.model.format, files=files, storage=request.storage)
     return Manifest(
         schema=1,
         name=request.name or _slug(request.model.stem),
@@ -92,24 +90,33 @@ def draft_manifest(
         variants={request.storage: Variant(graphs={GRAPH: stored})},
         files={},
         labels="labels.txt" if request.labels else None,
-        provenance=Provenance(
-            origin=request.origin,
-            recipe=f"vedette {__version__} pack, reference {backend.name} {backend.version()} on cpu at f32",
-        ),
+        provenance=Provenance(origin=request.origin, recipe=_recipe(request, opened)),
     )
+
+
+def _recipe(request: PackRequest, opened: OpenedModel) -> str:
+    """How the bundle was made, and what of it nobody said but the file."""
+    backend = opened.backend
+    steps = [
+        f"vedette {__version__} pack",
+        *([opened.converted] if opened.converted else ()),
+        f"reference {backend.name} {backend.version()} on cpu at f32",
+    ]
+    return "; ".join((", ".join(steps), *request.told))
 
 
 def _check_names(request: PackRequest, session: Session) -> None:
     """Everything that the user says of a tensor is about one that there is."""
-    for kind, names, tensors in (
-        ("input", [*request.feeds, *request.state], session.inputs),
-        ("output", [*request.state.values(), *request.rows], session.outputs),
+    for kind, options, names, tensors in (
+        ("input", "--feed or --state", [*request.feeds, *request.state], session.inputs),
+        ("output", "--state or --rows", [*request.state.values(), *request.rows], session.outputs),
     ):
         for name in names:
             if name not in tensors:
                 known = "; ".join(map(describe, tensors.values()))
                 raise BundleError(
-                    f"{request.model}: there is no {kind} {name!r}", fix=f"the {kind}s are: {known}"
+                    f"{request.model}: there is no {kind} {name!r}",
+                    fix=f"correct {options}; the {kind}s are: {known}",
                 )
     for name, info in session.inputs.items():
         if not info.shape:
@@ -173,11 +180,17 @@ def _missing_params(
             choices = (
                 f": {', '.join(map(str, get_args(item.type)))}" if get_origin(item.type) is Literal else ""
             )
+            if item.name == INPUT_WH:
+                choices = ": width and height of the picture, which no input takes now (--feed, --state)"
             yield f"--param {item.name}=VALUE", f"a parameter of decoder {decoder.name}{choices}"
 
 
 def _input_spec(fields: Fields, registry: Registry) -> InputSpec:
-    spec: InputSpec = registry.convert_params(registry.preprocessors[IMAGE], fields, IMAGE)
+    try:
+        spec: InputSpec = registry.convert_params(registry.preprocessors[IMAGE], fields, IMAGE)
+    except ConfigError as error:
+        named = " or ".join(options_in(error.message)) or "the options of the picture"
+        raise ConfigError(error.message, fix=f"correct {named}, or leave it out") from None
     return spec
 
 
@@ -198,9 +211,12 @@ def _decoder_params(
     given = dict(request.params)
     if INPUT_WH in decoder.params.__struct_fields__ and len(specs) == 1:
         given.setdefault(INPUT_WH, next(iter(specs.values())).size_wh)
-    params: dict[str, Any] = msgspec.to_builtins(
-        registry.convert_params(decoder, given, f"decoder {decoder.name}")
-    )
+    try:
+        converted = registry.convert_params(decoder, given, f"decoder {decoder.name}")
+    except ConfigError as error:
+        hint = "correct --param KEY=VALUE (VALUE is JSON, as in [8,16,32], or text)"
+        raise ConfigError(error.message, fix=f"{hint}; {error.fix}") from None
+    params: dict[str, Any] = msgspec.to_builtins(converted)
     return params
 
 

@@ -84,9 +84,9 @@ class Recorder:
             for pair in self._manifest.graphs[step.run].state:
                 self._state[step.run][pair.input] = outputs[step.run][pair.output][0]
         affine = roi.affine if affine is None else affine
-        result = self._decode(
-            first_row(outputs[self._manifest.program[-1].run]), np.stack([affine]), frame.size_wh
-        )
+        last = self._manifest.program[-1].run
+        row_outputs = first_row(outputs[last], inputs[last])
+        result = self._decode(row_outputs, np.stack([affine]), frame.size_wh)
         return Recording(inputs=inputs, outputs=outputs, affine=affine, size_wh=frame.size_wh, result=result)
 
     def _fill(self, graph: str, row: Row) -> tuple[dict[str, Tensor], Affine | None]:

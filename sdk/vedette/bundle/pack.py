@@ -18,6 +18,7 @@ from vedette.bundle.draft import GRAPH, draft_manifest
 from vedette.bundle.foreign import find_model, open_foreign
 from vedette.bundle.goldens import Recorder
 from vedette.bundle.manifest import File, Golden, Grade, Manifest, Oracle, parse_manifest
+from vedette.bundle.opened import OpenedModel, open_model
 from vedette.bundle.recording import Recording, images_of
 from vedette.bundle.request import PackRequest
 from vedette.bundle.samples import Sample, make_up
@@ -25,14 +26,22 @@ from vedette.bundle.write import SUFFIX, Content, check_target, write_bundle
 from vedette.decoding import image_decoder
 from vedette.errors import BackendError, BundleError, VedetteError
 from vedette.frame import Decode, Encoded, Packed, Pixels, fourcc_of
-from vedette.proof.oracle import LITERAL_BACKEND, LITERAL_OPTIONS
+from vedette.proof.oracle import LITERAL_OPTIONS
 from vedette.registry import Registry, load_plugins
 from vedette.specs import BackendSpec, Execution, Session
 
-__all__ = ["PackRequest", "pack_model"]
+__all__ = ["PackRequest", "open_draft", "pack_model", "pack_opened", "read_sample"]
 
 GOLDENS = 8
 """A bundle has at least so many."""
+
+_FIXES = {
+    "name": "--name is of a-z, 0-9, _ . and -, as in my-model",
+    "version": "--version is of three numbers, as in 1.2.0",
+}
+"""By the field of the manifest that is wrong."""
+
+_READERS = "; --decoder, --param and --labels say how outputs are read"
 
 _SUFFIXES = {"JPEG": "jpg", "PNG ": "png", "BMP ": "bmp", "GIF ": "gif", "WEBP": "webp"}
 
@@ -73,24 +82,25 @@ def pack_model(
         The decoder is unknown, or its parameters or those of the image are wrong.
     """
     registry = load_plugins() if registry is None else registry
-    model = find_model(request.model, request.beside)
-    contents: dict[str, Content] = {**model.stored(f"variants/{request.storage}", GRAPH)}
-    backend, session = open_foreign(model, registry, _backend(request))
-    try:
-        manifest = draft_manifest(request, model.format, tuple(contents), backend, session, registry)
-    finally:
-        session.close()
-    if request.labels is not None:
-        labels = contents["labels.txt"] = _read(request.labels)
-        parse_labels(labels, str(request.labels))
-    _check_manifest(manifest, contents, request.model)
-    output = Path(f"{manifest.name}-{manifest.version}{SUFFIX}" if output is None else output)
-    check_target(output, overwrite)
-    goldens, images = [], images_of(manifest)
-    with tempfile.TemporaryDirectory(prefix="vedette-pack-") as folder:
-        draft = write_bundle(Path(folder) / "draft", manifest, contents)
-        with open_bundle(draft) as opened, _open_oracle(request, opened, registry, backend) as found:
-            oracle, recorder = found
+    with open_model(request, registry) as opened:
+        return pack_opened(request, opened, registry, output, overwrite=overwrite)
+
+
+def pack_opened(
+    request: PackRequest,
+    opened: OpenedModel,
+    registry: Registry,
+    output: str | Path | None = None,
+    *,
+    overwrite: bool = False,
+) -> Path:
+    """:func:`pack_model` of a model that is open already."""
+    with open_draft(request, opened, registry) as (draft, contents):
+        manifest = draft.manifest
+        output = Path(f"{manifest.name}-{manifest.version}{SUFFIX}" if output is None else output)
+        _check_output(output, overwrite)
+        goldens, images = [], images_of(manifest)
+        with _open_oracle(request, draft, registry, opened.backend) as (oracle, recorder):
             for number, (sample, recording) in enumerate(_record(request, recorder, registry)):
                 name = f"goldens/{number:03}"
                 golden = Golden(
@@ -110,6 +120,31 @@ def pack_model(
     return write_bundle(output, manifest, contents, overwrite=overwrite)
 
 
+@contextmanager
+def open_draft(
+    request: PackRequest, opened: OpenedModel, registry: Registry
+) -> Iterator[tuple[Bundle, dict[str, Content]]]:
+    """The bundle without goldens, in a temporary folder that goes away at the end; and what is in it.
+
+    Raises
+    ------
+    BundleError
+        Something is missing, or the parts do not fit together.
+    PluginError, ConfigError
+        The decoder is unknown, or its parameters or those of the image are wrong.
+    """
+    contents: dict[str, Content] = {**opened.model.stored(f"variants/{request.storage}", GRAPH)}
+    manifest = draft_manifest(request, opened, tuple(contents), registry)
+    if request.labels is not None:
+        contents["labels.txt"] = _labels(request)
+    _check_manifest(manifest, contents, request.model)
+    with (
+        tempfile.TemporaryDirectory(prefix="vedette-pack-") as folder,
+        open_bundle(write_bundle(Path(folder) / "draft", manifest, contents)) as draft,
+    ):
+        yield draft, contents
+
+
 def _check_manifest(manifest: Manifest, contents: Iterable[str], model: Path) -> None:
     """Find mistakes before the model runs, and name the model rather than a draft of the bundle."""
     unknown = File(sha256="0" * 64, size=0)
@@ -117,7 +152,19 @@ def _check_manifest(manifest: Manifest, contents: Iterable[str], model: Path) ->
     try:
         parse_manifest(msgspec.json.encode(draft), str(model))
     except BundleError as error:
-        raise BundleError(error.message, fix="correct the option that this comes from") from None
+        _, _, field = error.message.rstrip("`").rpartition("`$.")
+        raise BundleError(
+            error.message, fix=_FIXES.get(field, "correct the option that this comes from")
+        ) from None
+
+
+def _check_output(output: Path, overwrite: bool) -> None:
+    try:
+        check_target(output, overwrite)
+    except BundleError as error:
+        raise BundleError(
+            error.message, fix="--output names another place, --overwrite replaces a bundle"
+        ) from None
 
 
 def _record(
@@ -127,32 +174,41 @@ def _record(
     _run(recorder, _grey(), f"{request.model}: a trial run on a grey picture failed")
     recorder.restart()
     decode = image_decoder(registry)
-    given = [_sample(path, decode) for path in request.samples]
+    given = [read_sample(path, decode) for path in request.samples]
     made = make_up([sample.picture() for sample in given], GOLDENS - len(given))
     for sample in (*given, *made):
         yield sample, _run(recorder, sample.pixels, f"{request.model}: the run on {sample.name} failed")
 
 
-def _sample(path: Path, decode: Decode) -> Sample:
-    data = _read(path)
+def read_sample(path: Path, decode: Decode, option: str = "--sample") -> Sample:
+    """Read a picture, which was given by ``option``.
+
+    Raises
+    ------
+    BundleError
+        It cannot be read, or is not a picture that is known here.
+    """
+    data = _read(path, option)
     return Sample(name=str(path), data=data, pixels=_decode(data, decode, path), origin="sample")
 
 
-def _backend(request: PackRequest) -> str | None:
-    """The backend that the oracle needs, or that the user wants."""
-    if (request.oracle == "fp32-relative") != (request.reference is not None):
+def _labels(request: PackRequest) -> bytes:
+    """The file of class names, checked."""
+    given = request.labels or ()
+    if isinstance(given, Path):
+        raw, where, names = _read(given, "--labels"), str(given), None
+    else:
+        raw, where, names = "".join(f"{name}\n" for name in given).encode(), f"{request.model}", tuple(given)
+    try:
+        parsed = parse_labels(raw, where)
+    except BundleError as error:
+        fix = error.fix or "a text file with one class name per line"
+        raise BundleError(error.message, fix=f"--labels: {fix}") from None
+    if names is not None and parsed != names:
         raise BundleError(
-            f"{request.model}: the oracle fp32-relative and a reference model go together",
-            fix="give both: --oracle fp32-relative --reference FLOAT_MODEL",
+            f"{where}: a class name of it has line breaks or blanks at its ends", fix="give --labels FILE"
         )
-    if request.oracle != "literal":
-        return request.backend
-    if request.backend not in (None, LITERAL_BACKEND):
-        raise BundleError(
-            f"{request.model}: only {LITERAL_BACKEND} runs a file literally, not {request.backend}",
-            fix="leave --backend out, or use another --oracle",
-        )
-    return LITERAL_BACKEND
+    return raw
 
 
 @contextmanager
@@ -179,7 +235,7 @@ def _check_reference(path: Path, manifest: Manifest, session: Session) -> None:
         if missing := sorted(ours.keys() ^ theirs.keys()):
             raise BundleError(
                 f"{path}: its {kind}s are not those of the model: {missing[0]!r} is in one of them only",
-                fix="give the float model that this one was quantised from",
+                fix="give --reference the float model that this one was quantised from",
             )
 
 
@@ -211,15 +267,15 @@ def _run(recorder: Recorder, pixels: Pixels, what: str) -> Recording:
     try:
         return recorder.record(pixels)
     except VedetteError as error:
-        raise BundleError(f"{what}: {error.message}", fix=error.fix) from error
+        raise BundleError(f"{what}: {error.message}", fix=f"{error.fix}{_READERS}") from error
 
 
 def _grey() -> Packed:
     return Packed("bgr", np.full((48, 64, 3), 128, np.uint8))
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, option: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise BundleError(f"{path}: cannot be read: {error.strerror}") from None
+        raise BundleError(f"{path}: cannot be read: {error.strerror}", fix=f"correct {option}") from None

@@ -147,9 +147,12 @@ def tensor_half(pixels: NDArray[np.uint8], spec: InputSpec) -> Tensor:
     return np.ascontiguousarray(tensor.transpose(0, 3, 1, 2) if spec.layout == "nchw" else tensor)
 
 
-def first_row(outputs: Tensors) -> Tensors:
-    """The first row of each output; what has no batch axis passes."""
-    return {name: array[:1] if array.ndim else array for name, array in outputs.items()}
+def first_row(outputs: Tensors, inputs: Tensors) -> Tensors:
+    """The first row of each output; what has no batch axis, as long as that of the inputs, passes."""
+    batch = len(next(iter(inputs.values())))
+    return {
+        name: array[:1] if array.ndim and len(array) == batch else array for name, array in outputs.items()
+    }
 
 
 def _by_graph(arrays: Mapping[str, Tensor], images: Images) -> tuple[_Graphs, _Graphs]:

@@ -17,7 +17,8 @@ class PackRequest:
     Attributes
     ----------
     model
-        An ``.onnx``, ``.xml`` (its ``.bin`` beside it) or ``.tflite`` file.
+        An ``.onnx``, ``.xml`` (its ``.bin`` beside it) or ``.tflite`` file; or what a backend converts: a folder with a
+        TensorFlow SavedModel, a ``.keras`` file.
     beside
         Further files that the model file names: external weights.
     task, decoder, params
@@ -28,7 +29,7 @@ class PackRequest:
     name, version
         Of the bundle. The name defaults to the file's.
     labels
-        A UTF-8 file with one class name per line.
+        A UTF-8 file with one class name per line, or the names.
     image
         Fields of :class:`~vedette.vision.spec.InputSpec` for picture inputs. Those that the file tells may be left
         out; one value of ``mean``, ``scale`` and ``pad`` stands for all channels.
@@ -53,6 +54,8 @@ class PackRequest:
         The backend to open the model with; by default the first that can.
     origin
         Where the model comes from, for instance its address.
+    told
+        What the file told that the user did not say, and by what it was understood, one line each; for the record.
     """
 
     model: Path
@@ -63,7 +66,7 @@ class PackRequest:
     licence: str | None = None
     name: str | None = None
     version: str = "1.0.0"
-    labels: Path | None = None
+    labels: Path | Sequence[str] | None = None
     image: Mapping[str, Any] = field(default_factory=dict)
     feeds: Mapping[str, PreprocessFeed | ConstantFeed] = field(default_factory=dict)
     state: Mapping[str, str] = field(default_factory=dict)
@@ -75,3 +78,4 @@ class PackRequest:
     tolerance: Tolerance | None = None
     rows: Sequence[str] = ()
     origin: str = ""
+    told: Sequence[str] = ()

@@ -31,6 +31,7 @@ CORE_COMMANDS = {
         _command("run", "Run a pipeline."),
         _command("inspect", "Show what a bundle holds."),
         _command("pack", "Turn a model file into a bundle."),
+        _command("check", "Show what a bundle finds; try the common mistakes."),
         _command("verify", "Prove a bundle on this box."),
         _command("sign", "Vouch for a bundle with a key."),
         _command("keys", "Make keys; say whose bundles may run here."),

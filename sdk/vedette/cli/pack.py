@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,8 +15,13 @@ import msgspec
 
 from vedette.bundle.bundle import open_bundle
 from vedette.bundle.manifest import ConstantFeed, PreprocessFeed, Storage, Task, Tolerance
-from vedette.bundle.pack import GOLDENS, PackRequest, pack_model
+from vedette.bundle.opened import OpenedModel, open_model
+from vedette.bundle.options import typed_params
+from vedette.bundle.pack import GOLDENS, PackRequest, pack_opened
+from vedette.bundle.reading import ambiguous, find_readings
 from vedette.cli import current_registry
+from vedette.cli.check import pictures_in, show_check
+from vedette.cli.choosing import choose_reading
 from vedette.cli.inspect import bundle_as_text
 from vedette.frame import Kernel
 from vedette.registry import Registry
@@ -144,6 +151,14 @@ def _choice(values: Any) -> click.Choice[str]:
     help="To record a golden from; a folder: all in it.",
 )
 @click.option(
+    "--check",
+    "checks",
+    type=click.Path(path_type=Path, exists=True),
+    multiple=True,
+    metavar="PICTURE",
+    help="Show what the bundle finds in it, and try the common mistakes; a folder: all in it.",
+)
+@click.option(
     "--beside",
     type=FILE,
     multiple=True,
@@ -183,55 +198,70 @@ def pack(
     feeds: Mapping[str, str],
     state: Mapping[str, str],
     samples: Iterable[Path],
+    checks: Iterable[Path],
     output: Path | None,
     overwrite: bool,
     **rest: Any,
 ) -> None:
     """Turn a model file into a bundle.
 
-    MODEL is an ONNX (.onnx), OpenVINO IR (.xml, with its .bin) or TensorFlow Lite (.tflite) file. What it does not
-    tell is asked for by option, all at once; so begin with no option at all.
+    MODEL is an ONNX (.onnx), OpenVINO IR (.xml, with its .bin), TensorFlow Lite (.tflite) or Keras (.keras) file, or
+    the folder of a TensorFlow SavedModel. What it tells of itself is shown, and your options count more. What it does
+    not tell is asked for by option, all at once; so begin with no option at all.
     """
     registry = current_registry()
     image = {name: rest.pop(name) for name in IMAGE_OPTIONS}
     request = PackRequest(
         model=model,
-        params=_typed(params, rest["decoder"], registry),
+        params=params,
         feeds={name: _feed(name, source) for name, source in feeds.items()},
         state=state,
         image={name: value for name, value in image.items() if value is not None},
-        samples=[picture for path in samples for picture in _pictures(path)],
+        samples=pictures_in(samples),
         **rest,
     )
-    with open_bundle(pack_model(request, output, registry=registry, overwrite=overwrite)) as bundle:
+    with open_model(request, registry) as opened:
+        request = _understood(request, opened, registry, pictures_in(checks) or request.samples, output)
+        path = pack_opened(request, opened, registry, output, overwrite=overwrite)
+    with open_bundle(path) as bundle:
         bundle.check_files()
         click.echo(f"wrote {bundle.path}\n\n{bundle_as_text(bundle)}")
         origins = Counter(golden.origin for golden in bundle.manifest.goldens)
         if set(origins) != {"sample"}:
             made = ", ".join(f"{count} {origin}" for origin, count in origins.items())
             click.echo(f"\ngoldens: {made}; give {GOLDENS} samples (--sample) for a proof on real pictures")
+    if checks:
+        click.echo()
+        if not show_check(path, pictures_in(checks), registry, request.backend, path.parent):
+            sys.exit(1)
 
 
-def _typed(params: Mapping[str, str], decoder: str | None, registry: Registry) -> dict[str, Any]:
-    """The values as the decoder's parameters want them: ``758`` is the name of an output, or a number."""
-    types = {}
-    if decoder is not None:
-        types = {
-            item.name: item.type for item in msgspec.structs.fields(registry.postprocessors[decoder].params)
-        }
-    return {name: _value(text, types.get(name, Any)) for name, text in params.items()}
-
-
-def _value(text: str, wanted: Any) -> Any:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    try:
-        msgspec.convert(text, wanted)
-    except msgspec.ValidationError:
-        return value
-    return value if wanted is Any else text
+def _understood(
+    request: PackRequest,
+    opened: OpenedModel,
+    registry: Registry,
+    pictures: Sequence[Path],
+    output: Path | None,
+) -> PackRequest:
+    """The request with what the file tells, by the one decoder that knows it, or by the one that the user chooses by
+    what each makes of ``pictures``; and say what was taken from there."""
+    if opened.converted:
+        click.echo(f"{request.model}: {opened.converted}")
+    readings = find_readings(request, opened.facts, registry)
+    if len(readings) > 1 and pictures:
+        sheet = (output or Path()).parent / f"{request.model.stem}.choices"
+        readings = [choose_reading(readings, opened, registry, pictures, sheet)]
+    if len(readings) > 1:
+        raise ambiguous(request.model, readings)
+    for reading in readings:
+        if reading.taken:
+            taken = "".join(f"\n  {option}" for option in reading.taken)
+            click.echo(f"{request.model}: {reading.summary()}; taken from there:{taken}\n")
+        return reading.request
+    for other in find_readings(replace(request, task=None, decoder=None, params={}), opened.facts, registry):
+        click.echo(f"{request.model}: could be {other.summary()}: {' '.join(other.taken)}", err=True)
+    decoder = registry.postprocessors[request.decoder] if request.decoder else None
+    return replace(request, params=typed_params(request.params, decoder)) if decoder else request
 
 
 def _feed(name: str, source: str) -> PreprocessFeed | ConstantFeed:
@@ -248,7 +278,3 @@ def _feed(name: str, source: str) -> PreprocessFeed | ConstantFeed:
     raise click.BadParameter(
         f"{source!r} is none of image, preprocess:NAME and constant:VALUE", param_hint="--feed"
     )
-
-
-def _pictures(path: Path) -> list[Path]:
-    return sorted(path.iterdir()) if path.is_dir() else [path]

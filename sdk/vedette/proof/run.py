@@ -234,9 +234,10 @@ def _answer(
 def _decoded(model: LoadedModel, answer: _Answer, margin: float) -> Agreement:
     """Decode what the model said to the recorded input, and compare with the recorded result."""
     recording, params = answer.recording, model.own_params
-    last = first_row(answer.outputs[model.graphs[-1].name])
+    last = model.graphs[-1].name
+    outputs = first_row(answer.outputs[last], recording.inputs[last])
     try:
-        result = model.decode(last, np.stack([recording.affine]), recording.size_wh, params)
+        result = model.decode(outputs, np.stack([recording.affine]), recording.size_wh, params)
     except Exception as error:  # a plugin's
         text = error.message if isinstance(error, VedetteError) else f"{type(error).__name__}: {error}"
         return Agreement(0, 1, f"decoder {model.parts.postprocess.name!r}: {text}")

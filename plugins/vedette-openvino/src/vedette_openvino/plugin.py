@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from vedette.hookspecs import hookimpl
-from vedette.specs import BackendSpec, Device, Execution, ModelFiles, Session
+from vedette.specs import BackendSpec, Converted, Device, Execution, ModelFiles, Session
 
 
 def probe() -> str | None:
@@ -42,6 +43,20 @@ def open_session(files: ModelFiles, device: str, execution: Execution, options: 
     return load(files, device, execution, options)
 
 
+def convert_saved_model(path: Path, folder: Path) -> Converted:
+    """Convert a TensorFlow SavedModel; see :func:`vedette_openvino.converting.convert_saved_model`."""
+    from vedette_openvino import converting
+
+    return converting.convert_saved_model(path, folder)
+
+
+def convert_keras(path: Path, folder: Path) -> Converted:
+    """Convert a ``.keras`` file; see :func:`vedette_openvino.converting.convert_keras`."""
+    from vedette_openvino import converting
+
+    return converting.convert_keras(path, folder)
+
+
 BACKEND = BackendSpec(
     name="openvino",
     summary="OpenVINO on Intel processors, GPUs and NPUs",
@@ -50,6 +65,7 @@ BACKEND = BackendSpec(
     version=version,
     devices=devices,
     open=open_session,
+    converts={"saved_model": convert_saved_model, "keras": convert_keras},
     rank=10
     if platform.machine() in ("x86_64", "AMD64")
     else 0,  # made for these, and faster there (measured)

@@ -23,10 +23,11 @@ class Cells(NamedTuple):
 
 @lru_cache(maxsize=32)
 def cells(input_wh: tuple[int, int], strides: tuple[int, ...]) -> Cells:
-    """The cells for an input of ``input_wh``; remembered, hence read-only."""
+    """The cells for an input of ``input_wh``, whole ones also where it is no multiple of a stride (a convolution rounds
+    up); remembered, hence read-only."""
     xy, size = [], []
     for stride in strides:
-        w, h = input_wh[0] // stride, input_wh[1] // stride
+        w, h = -(-input_wh[0] // stride), -(-input_wh[1] // stride)
         xy.append(np.stack(np.meshgrid(np.arange(w), np.arange(h)), axis=-1).reshape(-1, 2))
         size.append(np.full((w * h, 1), stride))
     made = Cells(np.concatenate(xy).astype(np.float32), np.concatenate(size).astype(np.float32))

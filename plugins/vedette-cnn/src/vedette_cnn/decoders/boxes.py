@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Any
+from dataclasses import dataclass, fields, replace
+from typing import Annotated, Any, Self, TypeVar
 
 import msgspec
 import numpy as np
@@ -42,23 +42,23 @@ class DetectorParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 @dataclass(frozen=True, kw_only=True)
 class Candidates:
     """Decoded boxes in pixels of the input tensor. ``row (m,) intp``: the batch row; ``xyxy (m, 4) float32``;
-    ``confidence (m,) float32``; ``class_id (m,) intp``; ``points (m, k, 2) float32`` or None."""
+    ``confidence (m,) float32``; ``class_id (m,) intp``; ``points (m, k, 2) float32`` and ``point_confidence (m, k)
+    float32``, each or None."""
 
     row: NDArray[np.intp]
     xyxy: NDArray[np.float32]
     confidence: NDArray[np.float32]
     class_id: NDArray[np.intp]
     points: NDArray[np.float32] | None = None
+    point_confidence: NDArray[np.float32] | None = None
 
-    def take(self, kept: NDArray[Any]) -> Candidates:
+    def take(self, kept: NDArray[Any]) -> Self:
         """Only the rows ``kept`` (a mask or indices)."""
-        return Candidates(
-            row=self.row[kept],
-            xyxy=self.xyxy[kept],
-            confidence=self.confidence[kept],
-            class_id=self.class_id[kept],
-            points=None if self.points is None else self.points[kept],
-        )
+        columns = {item.name: getattr(self, item.name) for item in fields(self)}
+        return replace(self, **{name: value[kept] for name, value in columns.items() if value is not None})
+
+
+Some = TypeVar("Some", bound=Candidates)
 
 
 def check(raw: Raw, found: Candidates) -> None:
@@ -83,12 +83,24 @@ def check(raw: Raw, found: Candidates) -> None:
             )
 
 
-def suppress(found: Candidates, iou_threshold: float, *, class_agnostic: bool = False) -> Candidates:
+def suppress(found: Some, iou_threshold: float, *, class_agnostic: bool = False) -> Some:
     """Greedy non-maximum suppression, each batch row by itself; by default also each class by itself."""
     group = found.row
     if not class_agnostic:
         group = group * (found.class_id.max(initial=0) + 1) + found.class_id
     return found.take(nms(found.xyxy, found.confidence, iou_threshold, group))
+
+
+def place(
+    found: Candidates, affines: NDArray[np.float64], size_wh: tuple[int, int], max_detections: int
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Which candidates to report, and their boxes in the frame: boxes that lie outside of it are left out; of each
+    batch row the ``max_detections`` most confident are kept, sorted by row, then by falling confidence."""
+    xyxy = boxes_to_frame(found.xyxy, found.row, affines, size_wh)
+    kept = np.flatnonzero((xyxy[:, 2:] > xyxy[:, :2]).all(axis=1))
+    kept = kept[np.lexsort((-found.confidence[kept], found.row[kept]))]
+    kept = kept[_rank(found.row[kept]) < max_detections]
+    return kept, xyxy[kept]
 
 
 def to_detections(
@@ -98,19 +110,27 @@ def to_detections(
     max_detections: int,
     labels: tuple[str, ...],
 ) -> Detections:
-    """Map boxes and points to the frame; leave out boxes that lie outside of it; keep the ``max_detections`` most
-    confident of each batch row, sorted by row, then by falling confidence."""
-    xyxy = boxes_to_frame(found.xyxy, found.row, affines, size_wh)
-    points = None if found.points is None else points_to_frame(found.points, found.row, affines)
-    kept = np.flatnonzero((xyxy[:, 2:] > xyxy[:, :2]).all(axis=1))
-    kept = kept[np.lexsort((-found.confidence[kept], found.row[kept]))]
-    kept = kept[_rank(found.row[kept]) < max_detections]
+    """Map boxes and points to the frame; what is reported, and in which order, is said by :func:`place`."""
+    kept, xyxy = place(found, affines, size_wh, max_detections)
+    return placed(found.take(kept), xyxy, affines, labels)
+
+
+def placed(
+    found: Candidates,
+    xyxy: NDArray[np.float32],
+    affines: NDArray[np.float64],
+    labels: tuple[str, ...],
+    masks: NDArray[np.uint8] | None = None,
+) -> Detections:
+    """The result, from candidates, their boxes in the frame and, where there are any, their masks."""
     return Detections(
-        xyxy=xyxy[kept],
-        confidence=np.minimum(found.confidence[kept], np.float32(1)),
-        class_id=found.class_id[kept].astype(np.int32),
-        points=None if points is None else points[kept],
-        source_row=found.row[kept].astype(np.int32),
+        xyxy=xyxy,
+        confidence=np.minimum(found.confidence, np.float32(1)),
+        class_id=found.class_id.astype(np.int32),
+        points=None if found.points is None else points_to_frame(found.points, found.row, affines),
+        point_confidence=found.point_confidence,
+        masks=masks,
+        source_row=found.row.astype(np.int32),
         labels=labels,
     )
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vedette.results import Detections
-from vedette.specs import PostprocessSpec, Tensors
+from vedette.specs import ModelFacts, PostprocessSpec, Proposal, Tensors
 from vedette_cnn.decoders.activations import sigmoid
 from vedette_cnn.decoders.boxes import Candidates, DetectorParams, Fraction, check, suppress, to_detections
 from vedette_cnn.decoders.raw import Raw
+from vedette_cnn.decoders.sight import axes_text, find_picture, normalised, only_output
 
 OBJECTNESS, BOX, CLASSES = 0, slice(1, 5), slice(5, None)
 OBJECTNESS_POWER, CLASS_POWER = 0.6, 0.4
+STRIDE = 16
+"""Pixels per cell of the published networks."""
 ROUNDING = 1e-6
 """Slack of the first gate, so that rounding loses no box that is exactly at the threshold."""
 
@@ -101,10 +105,36 @@ def _boxes(
     return np.concatenate([centre - half, centre + half], axis=1)
 
 
+def recognise(facts: ModelFacts) -> Iterator[Proposal]:
+    """A model with one output, a map of cells of 16 pixels. The picture is what the authors' code makes: stretched,
+    BGR, 0..1."""
+    picture, output = find_picture(facts), only_output(facts, axes=4)
+    if picture is None or output is None or picture.dtype != "float32":
+        return
+    _, channels, height, width = output.shape
+    if channels is None or height is None or width is None or channels < CLASSES.start + 1:
+        return
+    if (picture.width, picture.height) == (width * STRIDE, height * STRIDE):
+        classes = channels - CLASSES.start
+        yield Proposal(
+            task="detection",
+            image={
+                "colour": "bgr",
+                "resize": "stretch",
+                "kernel": "bilinear",
+                **normalised(picture, 0, 255),
+            },
+            labels=facts.labels if len(facts.labels) == classes else (),
+            why=f"output {axes_text(output)} is a map of cells of {STRIDE} pixels: objectness, box, {classes} classes;"
+            " the picture as FastestDet's own code makes it",
+        )
+
+
 SPEC = PostprocessSpec(
     name="fastestdet",
     summary="FastestDet detector: one anchor-free feature map",
     result=Detections,
     params=Params,
     build=lambda labels: partial(decode, labels=labels),
+    recognise=recognise,
 )

@@ -79,6 +79,28 @@ class Raw:
                 "give one label per class, in the model's order",
             )
 
+    def classes(self, number: Tensor, first: int, labels: tuple[str, ...]) -> NDArray[np.intp]:
+        """Class numbers as a network lists them, counted from its class ``first``.
+
+        Raises
+        ------
+        ResultError
+            One is NaN, comes before ``first``, or has no label.
+        """
+        self.refuse_nan("the class of a box", number)
+        class_id = number.astype(np.intp) - first
+        if len(class_id) and class_id.min() < 0:
+            raise self.error(
+                f"a box is of class {class_id.min() + first}", f"lower first_class, which is {first}"
+            )
+        if len(class_id) and labels and class_id.max() >= len(labels):
+            raise self.error(
+                f"a box is of class {class_id.max() + first}, but there are {len(labels)} labels",
+                "give one label per class; if the network's class 0 is the background and the decoder has a parameter "
+                "first_class, set it to 1",
+            )
+        return class_id
+
     def error(self, message: str, fix: str = OTHER_DECODER) -> ResultError:
         """An error that names the decoder."""
         return ResultError(f"decoder {self.decoder!r}: {message}", fix=fix)

@@ -3,6 +3,7 @@ https://arxiv.org/abs/1512.02325; the layer: https://docs.openvino.ai, operation
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Annotated
 
@@ -11,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vedette.results import Detections
-from vedette.specs import PostprocessSpec, Tensors
+from vedette.specs import ModelFacts, PostprocessSpec, Proposal, Tensors
+from vedette_cnn.decoders import model_api
 from vedette_cnn.decoders.boxes import Candidates, DetectorParams, Fraction, check, to_detections
+from vedette_cnn.decoders.model_api import stated_first
 from vedette_cnn.decoders.raw import Floats, Raw
+from vedette_cnn.decoders.sight import axes_text, find_picture, normalised, only_output
 
 IMAGE, CLASS, CONFIDENCE, BOX = 0, 1, 2, slice(3, 7)
 
@@ -62,7 +66,7 @@ def decode(
         row=row,
         xyxy=kept[:, BOX] * np.array(params.input_wh * 2, np.float32),
         confidence=kept[:, CONFIDENCE],
-        class_id=_classes(raw, kept[:, CLASS], params.first_class, labels),
+        class_id=raw.classes(kept[:, CLASS], params.first_class, labels),
     )
     check(raw, found)
     return to_detections(found, affines, size_wh, params.max_detections, labels)
@@ -80,17 +84,22 @@ def _entries(raw: Raw, table: Floats, n: int) -> tuple[NDArray[np.intp], Floats]
     return run + kept[:, IMAGE].astype(np.intp), kept
 
 
-def _classes(raw: Raw, number: NDArray[np.float32], first: int, labels: tuple[str, ...]) -> NDArray[np.intp]:
-    raw.refuse_nan("the class of a box", number)
-    class_id = number.astype(np.intp) - first
-    if len(class_id) and class_id.min() < 0:
-        raise raw.error(f"a box is of class {class_id.min() + first}", f"lower first_class, which is {first}")
-    if len(class_id) and labels and class_id.max() >= len(labels):
-        raise raw.error(
-            f"a box is of class {class_id.max() + first}, but there are {len(labels)} labels",
-            "give one label per class, or set first_class = 1 if the network's class 0 is the background",
-        )
-    return class_id
+def recognise(facts: ModelFacts) -> Iterator[Proposal]:
+    """A model whose one output is the list of a DetectionOutput layer. What it was trained on is not told by that; an
+    OpenVINO file is taken for one of the Open Model Zoo: stretched, BGR, 0..255, class 0 the background."""
+    picture, output = find_picture(facts), only_output(facts, axes=4)
+    if picture is None or output is None or output.shape[1] != 1 or output.shape[3] != BOX.stop:
+        return
+    zoo = facts.format == "openvino"
+    image = {"colour": "bgr", "resize": "stretch", "kernel": "bilinear", **normalised(picture, 0, 1)}
+    yield Proposal(
+        task="detection",
+        params={"first_class": 1} if zoo else {},
+        image=image if zoo else {},
+        labels=facts.labels,
+        why=f"output {axes_text(output)} is the list of a DetectionOutput layer"
+        f"{'; the picture as in the Open Model Zoo' * zoo}",
+    )
 
 
 SPEC = PostprocessSpec(
@@ -99,4 +108,5 @@ SPEC = PostprocessSpec(
     result=Detections,
     params=Params,
     build=lambda labels: partial(decode, labels=labels),
+    recognise=stated_first(model_api.ssd, recognise),
 )

@@ -3,15 +3,17 @@ https://github.com/Linzaer/Ultra-Light-Fast-Generic-Face-Detector-1MB): boxes de
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vedette.results import Detections
-from vedette.specs import PostprocessSpec, Tensors
+from vedette.specs import ModelFacts, PostprocessSpec, Proposal, Tensors
 from vedette_cnn.decoders.boxes import Candidates, DetectorParams, Fraction, check, suppress, to_detections
 from vedette_cnn.decoders.raw import Raw
+from vedette_cnn.decoders.sight import axes_text, find_picture, normalised
 
 FACE = 1
 
@@ -65,10 +67,30 @@ def decode(
     return to_detections(found, affines, size_wh, params.max_detections, labels)
 
 
+def recognise(facts: ModelFacts) -> Iterator[Proposal]:
+    """A model with the two outputs under their published names. The picture is what the authors' code makes."""
+    picture, scores, boxes = find_picture(facts), facts.outputs.get("scores"), facts.outputs.get("boxes")
+    if picture is None or scores is None or boxes is None or len(facts.outputs) != 2:
+        return
+    if scores.shape[2:] == (2,) and boxes.shape[2:] == (4,) and scores.shape[1] == boxes.shape[1]:
+        yield Proposal(
+            task="detection",
+            image={
+                "colour": "rgb",
+                "resize": "stretch",
+                "kernel": "bilinear",
+                **normalised(picture, 127, 128),
+            },
+            why=f"outputs {axes_text(scores)} and {axes_text(boxes)}; the picture as Ultra-Light-Fast-Generic-Face-"
+            "Detector's own code makes it",
+        )
+
+
 SPEC = PostprocessSpec(
     name="ultraface",
     summary="Ultra-light face detector: scores and boxes",
     result=Detections,
     params=Params,
     build=lambda labels: partial(decode, labels=labels),
+    recognise=recognise,
 )

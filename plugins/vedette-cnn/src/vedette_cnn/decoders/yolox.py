@@ -3,17 +3,22 @@ https://github.com/Megvii-BaseDetection/YOLOX, exported without ``--decode_in_in
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vedette.results import Detections
-from vedette.specs import PostprocessSpec, Tensors
+from vedette.specs import ModelFacts, PostprocessSpec, Proposal, Tensors
+from vedette_cnn.decoders import model_api
 from vedette_cnn.decoders.anchors import Strides, boxes, cells, check_strides
 from vedette_cnn.decoders.boxes import Candidates, DetectorParams, Fraction, check, suppress, to_detections
+from vedette_cnn.decoders.model_api import stated_first
 from vedette_cnn.decoders.raw import Raw
+from vedette_cnn.decoders.sight import axes_text, find_picture, normalised, only_output
 
+STRIDES = (8, 16, 32)
 BOX, OBJECTNESS, CLASSES = slice(0, 4), 4, slice(5, None)
 
 
@@ -34,7 +39,7 @@ class Params(DetectorParams, frozen=True, kw_only=True):
 
     confidence_threshold: Fraction = 0.3
     output: str | None = None
-    strides: Strides = (8, 16, 32)
+    strides: Strides = STRIDES
     iou_threshold: Fraction = 0.45
     class_agnostic: bool = False
 
@@ -87,10 +92,46 @@ def decode(
     return to_detections(found, affines, size_wh, params.max_detections, labels)
 
 
+def recognise(facts: ModelFacts) -> Iterator[Proposal]:
+    """A model with one output that has a row for each cell of the usual strides. The picture is what YOLOX has since
+    its release 0.2: BGR, 0..255, at the top left of a field of 114."""
+    picture, output = find_picture(facts), only_output(facts, axes=3)
+    if picture is None or output is None or None in (picture.width, picture.height):
+        return
+    rows, width = output.shape[1:]
+    for strides in (STRIDES, (*STRIDES, 64)):
+        sides = picture.width or 0, picture.height or 0
+        whole = not any(side % stride for side in sides for stride in strides)
+        if (
+            not whole
+            or rows != len(cells(sides, strides).stride)
+            or width is None
+            or width < CLASSES.start + 1
+        ):
+            continue
+        classes = width - CLASSES.start
+        yield Proposal(
+            task="detection",
+            params={"strides": strides} if strides != STRIDES else {},
+            image={
+                "colour": "bgr",
+                "resize": "letterbox",
+                "anchor": "top_left",
+                "pad": [114],
+                "kernel": "bilinear",
+                **normalised(picture, 0, 1),
+            },
+            labels=facts.labels if len(facts.labels) == classes else (),
+            why=f"output {axes_text(output)} has a row for each cell of strides {', '.join(map(str, strides))}:"
+            f" box, objectness, {classes} classes; the picture as YOLOX takes it since 0.2",
+        )
+
+
 SPEC = PostprocessSpec(
     name="yolox",
     summary="YOLOX detector: raw head, anchor-free, three strides",
     result=Detections,
     params=Params,
     build=lambda labels: partial(decode, labels=labels),
+    recognise=stated_first(model_api.yolox, recognise),
 )

@@ -3,18 +3,23 @@ https://github.com/ShiqiYu/libfacedetection.train): faces with five landmarks.""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vedette.results import Detections
-from vedette.specs import PostprocessSpec, Tensors
+from vedette.specs import ModelFacts, PostprocessSpec, Proposal, Tensors
 from vedette_cnn.decoders.anchors import Strides, boxes, cells, check_strides
 from vedette_cnn.decoders.boxes import Candidates, DetectorParams, Fraction, check, suppress, to_detections
 from vedette_cnn.decoders.raw import Floats, Raw
+from vedette_cnn.decoders.sight import find_picture, normalised
 
+STRIDES = (8, 16, 32)
 LANDMARKS = 5
+WIDTHS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 2 * LANDMARKS}
+"""Numbers per cell of each output, by the first part of its name."""
 
 
 class Params(DetectorParams, frozen=True, kw_only=True):
@@ -29,7 +34,7 @@ class Params(DetectorParams, frozen=True, kw_only=True):
     """
 
     confidence_threshold: Fraction = 0.6
-    strides: Strides = (8, 16, 32)
+    strides: Strides = STRIDES
     iou_threshold: Fraction = 0.3
 
     def __post_init__(self) -> None:
@@ -87,10 +92,36 @@ def _joined(raw: Raw, kind: str, n: int, width: int, params: Params) -> NDArray[
     return np.concatenate(maps, axis=1).astype(np.float32, copy=False)
 
 
+def recognise(facts: ModelFacts) -> Iterator[Proposal]:
+    """A model with the outputs ``cls_8`` to ``kps_32``. The picture is what OpenCV's and the authors' code makes."""
+    picture = find_picture(facts)
+    strides = tuple(
+        sorted(int(name[4:]) for name in facts.outputs if name[:4] == "cls_" and name[4:].isdecimal())
+    )
+    wanted = {f"{kind}_{stride}": width for kind, width in WIDTHS.items() for stride in strides}
+    found = {name: tensor.shape[-1] for name, tensor in facts.outputs.items() if len(tensor.shape) == 3}
+    if picture is None or not strides or 0 in strides or found != wanted:
+        return
+    yield Proposal(
+        task="detection",
+        params={"strides": strides} if strides != STRIDES else {},
+        image={
+            "colour": "bgr",
+            "resize": "letterbox",
+            "anchor": "top_left",
+            "pad": [0],
+            "kernel": "bilinear",
+            **normalised(picture, 0, 1),
+        },
+        why=f"outputs cls, obj, bbox and kps of strides {', '.join(map(str, strides))}; the picture as YuNet takes it",
+    )
+
+
 SPEC = PostprocessSpec(
     name="yunet",
     summary="YuNet face detector: boxes and five landmarks",
     result=Detections,
     params=Params,
     build=lambda labels: partial(decode, labels=labels),
+    recognise=recognise,
 )

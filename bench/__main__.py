@@ -14,7 +14,7 @@ from bench.figures import Outcome, render, to_builtins
 from bench.options import Options, find_data
 from vedette.cli.bench import StatusLine
 
-NAMES = ("startup", "glue", "ideal", "proof", "model_api")
+NAMES = ("startup", "glue", "ideal", "proof", "isolation", "model_api")
 
 
 @click.command()

@@ -30,7 +30,7 @@ from vedette.model.feeds import Row, still
 from vedette.model.loading import LoadedGraph, load_model
 from vedette.model.pool import SessionPool
 from vedette.pipeline.config import Stream, parse_config
-from vedette.pipeline.run import find_source
+from vedette.pipeline.sources import find_source
 from vedette.pipeline.summary import Summary
 from vedette.registry import Registry, load_plugins
 from vedette.specs import Roi

@@ -6,6 +6,7 @@ import pytest
 
 from vedette.errors import BackendError, SourceError
 from vedette.frame import Packed
+from vedette.secrets import redacted
 from vedette.sinks.jsonl import JSONL, read_jsonl
 from vedette.sinks.stdout import STDOUT
 from vedette.specs import ModelFiles, SourceSpec, TensorInfo
@@ -124,7 +125,7 @@ class TestFunctionBackend(BackendConformance):
 
 def open_fake(uri, params):
     if not uri.endswith("3"):
-        raise SourceError(f"{uri}: there is no such list")
+        raise SourceError(f"{redacted(uri)}: there is no such list")
     return FakeSource([Packed("gray8", np.full((4, 6), value, np.uint8)) for value in range(3)])
 
 

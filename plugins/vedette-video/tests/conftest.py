@@ -1,16 +1,29 @@
 """Videos and packets made on the spot, and what drains a source."""
 
+import shutil
+import subprocess
+import sys
+import time
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 
 import av
+import msgspec
 import numpy as np
 import pytest
 
 from vedette.errors import EndOfStream, SourceError
-from vedette.frame import Clock, Frame, Packed
+from vedette.frame import Clock, Encoded, Frame, Packed
 from vedette.packet import Packet
 from vedette.specs import Capture
+from vedette_video.plugin import STILLS
+
+sys.path.insert(0, str(Path(__file__).parent / "servers"))  # for the modules that lie there
+
+import numbered
+import running
+from scripted import ScriptedServer
 
 
 @dataclass
@@ -140,3 +153,113 @@ def make_packet():
         return Packet(frame, dict(outcome or {}))
 
     return make
+
+
+# --- servers --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scripted():
+    """``scripted(say(...), ...)``: a server on loopback that does as the test wants."""
+    servers = []
+
+    def start(*acts, cert=None):
+        servers.append(ScriptedServer(*acts, cert=cert))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def server():
+    """``server(mjpeg_server())``: a process that ends with the test."""
+    servers = []
+
+    def start(made):
+        servers.append(made)
+        return made.start()
+
+    yield start
+    for made in servers:
+        made.kill()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    """A PEM file with a key and a certificate of 127.0.0.1 that signs itself."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl: apt install openssl")
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=camera -addext subjectAltName=IP:127.0.0.1"
+    command += f" -keyout {path}.key -out {path}.crt"
+    subprocess.run(command.split(), check=True, capture_output=True)
+    path.write_text(Path(f"{path}.key").read_text() + Path(f"{path}.crt").read_text())
+    return path
+
+
+@pytest.fixture(scope="session")
+def rtsp_server():
+    """``rtsp_server(pipeline, ...)``, or a skip where there is none."""
+    if why := running.why_no_rtsp_server():
+        pytest.skip(why)
+    return running.rtsp_server
+
+
+@pytest.fixture
+def opened():
+    """``opened(spec, uri, **params)``: a source that is closed after the test."""
+    sources = []
+
+    def open_source(spec, uri, **params):
+        sources.append(spec.open(uri, msgspec.convert(params, spec.params)))
+        return sources[-1]
+
+    yield open_source
+    for source in sources:
+        source.close()
+
+
+@pytest.fixture
+def take():
+    """``take(source, 5)``: the next 5 captures."""
+
+    def take(source, count, patience_s=20.0):
+        captures, deadline = [], time.monotonic() + patience_s
+        while len(captures) < count:
+            assert time.monotonic() < deadline, f"only {len(captures)} of {count} pictures came"
+            capture = source.read(0.5)
+            if capture is not None:
+                captures.append(capture)
+        return captures
+
+    return take
+
+
+@pytest.fixture
+def failure():
+    """``failure(source)``: the error with which it fails within 10 s; until then every read comes back in time."""
+
+    def failure(source, read_s=0.1):
+        deadline = time.monotonic() + 10
+        while (began := time.monotonic()) < deadline:
+            try:
+                source.read(read_s)
+            except SourceError as error:
+                return error
+            assert time.monotonic() - began < read_s + 2
+        return pytest.fail("it did not fail")
+
+    return failure
+
+
+@pytest.fixture
+def number_of():
+    """The number that a picture of our servers carries."""
+
+    def number_of(capture):
+        image = capture.image
+        return numbered.read((STILLS.build()(image) if isinstance(image, Encoded) else image).planes[0])
+
+    return number_of

@@ -3,11 +3,22 @@
 import av
 import numpy as np
 import pytest
+from running import mjpeg_server
+from scripted import say
 
 from vedette.frame import Encoded
 from vedette.testing.conformance import DecoderConformance, SinkConformance, SourceConformance
 from vedette_video.annotated_images import encode_jpeg, encode_png
-from vedette_video.plugin import ANNOTATED_IMAGES, ANNOTATED_VIDEO, IMAGES, PLAYLIST, STILLS, VIDEO_FILE
+from vedette_video.plugin import (
+    ANNOTATED_IMAGES,
+    ANNOTATED_VIDEO,
+    HTTP,
+    IMAGES,
+    PLAYLIST,
+    RTSP,
+    STILLS,
+    VIDEO_FILE,
+)
 
 
 def picture(size_wh=(48, 32)):
@@ -66,6 +77,48 @@ class TestPlaylist(SourceConformance):
     @pytest.fixture
     def bad_uri(self, tmp_path):
         return str(tmp_path / "missing.m3u")
+
+
+class TestHttp(SourceConformance):
+    @pytest.fixture
+    def spec(self):
+        return HTTP
+
+    @pytest.fixture
+    def uri(self, server):
+        return f"http://127.0.0.1:{server(mjpeg_server()).port}/video"
+
+    @pytest.fixture
+    def bad_uri(self, scripted):
+        made = scripted(say())
+        made.close()
+        return f"http://127.0.0.1:{made.port}/video"
+
+    @pytest.fixture
+    def ends(self):
+        return False
+
+
+class TestRtsp(SourceConformance):
+    @pytest.fixture
+    def spec(self):
+        return RTSP
+
+    @pytest.fixture
+    def uri(self, server, rtsp_server):
+        source = "videotestsrc is-live=true ! video/x-raw,width=64,height=48,framerate=25/1"
+        coding = "x264enc tune=zerolatency key-int-max=10 ! rtph264pay name=pay0 pt=96"
+        return f"rtsp://127.0.0.1:{server(rtsp_server(f'{source} ! {coding}')).port}/live"
+
+    @pytest.fixture
+    def bad_uri(self, scripted):
+        made = scripted(say())
+        made.close()
+        return f"rtsp://127.0.0.1:{made.port}/live"
+
+    @pytest.fixture
+    def ends(self):
+        return False
 
 
 class TestStills(DecoderConformance):

@@ -217,3 +217,44 @@ def test_every_size(make_packet, size_wh):
     mask, picture = changed(make_packet, outcome, size_wh)
     assert picture.shape == (size_wh[1], size_wh[0], 3)
     assert mask.any()
+
+
+# --- masks ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_mask_shades_its_part_of_the_box(make_packet):
+    mask = np.zeros((1, 4, 4), np.uint8)
+    mask[0, :, 2:] = 255
+    found = detections([[100, 80, 200, 180]], masks=mask)
+    plain = annotate(make_packet(blank(), {"detect": Ran(detections([[100, 80, 200, 180]]))})).astype(int)
+    shaded = annotate(make_packet(blank(), {"detect": Ran(found)})).astype(int)
+
+    changed = (plain != shaded).any(axis=2)
+    assert changed[110:170, 160:190].all(), "the right half"
+    assert not changed[110:170, 110:140].any(), "not the left one"
+    assert not changed[:, :100].any()
+    assert not changed[:, 200:].any()
+
+
+def test_masks_are_cut_at_the_edges_and_may_be_empty():
+    for xyxy in [
+        (-20, -30, 10, 10),
+        (300, 220, 400, 300),
+        (400, 300, 420, 320),
+        (5, 5, 5, 5),
+        (-9, -9, -3, -3),
+    ]:
+        draw.shade(picture := blank(), np.full((28, 28), 255, np.uint8), xyxy, (255, 0, 0))
+        inside = min(320, xyxy[2]) > max(0, xyxy[0]) and min(240, xyxy[3]) > max(0, xyxy[1])
+        assert (picture != 60).any() == inside
+    draw.shade(picture := blank(), np.zeros((0, 0), np.uint8), (10, 10, 50, 50), (255, 0, 0))
+    assert (picture == 60).all()
+
+
+def test_points_that_the_model_is_not_sure_of_are_left_out(make_packet):
+    points = np.array([[[50, 50], [250, 50]]], np.float32)
+    sure = np.array([[0.9, 0.1]], np.float32)
+    found = detections([[100, 100, 200, 200]], points=points, point_confidence=sure)
+    shown = annotate(make_packet(blank(), {"detect": Ran(found)}))
+    assert (shown[45:55, 45:55] != 60).any()
+    assert (shown[45:55, 245:255] == 60).all()

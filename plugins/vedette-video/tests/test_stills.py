@@ -9,7 +9,7 @@ import pytest
 from vedette.errors import SourceError
 from vedette.frame import Encoded, Packed, Planar
 from vedette_video.plugin import STILLS
-from vedette_video.still import FOURCCS, read_still
+from vedette_video.still import DAMAGED, FOURCCS, read_still
 
 decode = STILLS.build()
 
@@ -231,8 +231,13 @@ def test_other_size_than_announced():
 
 
 def test_codings_are_registered():
-    assert STILLS.fourccs == tuple(FOURCCS)
-    assert all(len(fourcc) == 4 for fourcc in FOURCCS)
+    assert STILLS.fourccs == (*FOURCCS, DAMAGED)
+    assert all(len(fourcc) == 4 for fourcc in STILLS.fourccs)
+
+
+def test_a_picture_that_was_lost_says_why():
+    with pytest.raises(SourceError, match="rtsp://camera: a picture is damaged"):
+        decode(Encoded(DAMAGED, b"", (64, 48), "rtsp://camera: a picture is damaged"))
 
 
 def test_many_threads_at_once():

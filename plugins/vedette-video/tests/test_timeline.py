@@ -3,7 +3,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vedette_video.timeline import Timeline
+from vedette_video.timeline import LiveTimeline, Timeline
 
 PERIOD_NS = 40_000_000
 
@@ -55,3 +55,36 @@ def test_far_back_is_a_beginning():
     assert line.stamp(5000) == (5_000_000_000, False)
     assert line.stamp(3900) == (0, True)
     assert line.stamp(3940) == (40_000_000, False)
+
+
+# --- live -----------------------------------------------------------------------------------------------------------
+
+
+def live(*ticks):
+    timeline = LiveTimeline(Fraction(1, 1000))
+    return [timeline.stamp(tick) for tick in ticks]
+
+
+def test_live_time_is_as_it_came():
+    assert live(5000, 5040, 5043, 9000, 9000) == [
+        (0, False),
+        (40_000_000, False),
+        (43_000_000, False),
+        (4_000_000_000, False),
+        (4_000_000_000, False),
+    ]
+
+
+def test_live_time_that_is_missing_or_faulty_is_not_made_up():
+    assert live(None, 100, None, 300, 250, 400) == [
+        (None, False),
+        (0, False),
+        (None, False),
+        (200_000_000, False),
+        (None, False),
+        (300_000_000, False),
+    ]
+
+
+def test_live_time_that_goes_back_far_begins_anew():
+    assert live(9000, 9500, 10, 50) == [(0, False), (500_000_000, False), (0, True), (40_000_000, False)]

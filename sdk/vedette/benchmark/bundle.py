@@ -26,9 +26,11 @@ from vedette.model.candidates import Wanted
 from vedette.model.loading import LoadedModel, load_model
 from vedette.model.pool import SessionPool
 from vedette.pipeline.config import Config, Stream, parse_config
-from vedette.pipeline.run import Pipeline, find_source
+from vedette.pipeline.run import Pipeline
+from vedette.pipeline.sources import find_source
 from vedette.pipeline.summary import Summary
 from vedette.registry import Registry, load_plugins
+from vedette.secrets import redacted
 
 PARTS = "vedette.benchmark.parts"
 PICTURE_WH = (1280, 720)
@@ -204,7 +206,7 @@ def _check_source(stream: Stream, registry: Registry) -> None:
     ) as opened:
         if opened.info.live:
             raise ConfigError(
-                f"--source: {stream.source!r} is a camera and sets the pace itself",
+                f"--source: {redacted(stream.source)!r} is a camera and sets the pace itself",
                 fix="record some seconds of it, and name the file",
             )
 
@@ -227,7 +229,9 @@ def _report(
         stage_ms=_stage_ms(summaries),
         bundle=f"{manifest.name} {manifest.version}",
         variant=model.candidate.variant,
-        source=source or f"memory: {PICTURE_WH[0]}x{PICTURE_WH[1]} pictures without objects",
+        source=redacted(source)
+        if source
+        else f"memory: {PICTURE_WH[0]}x{PICTURE_WH[1]} pictures without objects",
         threads=threads,
         graphs=dict(summaries[-1].stages[STAGE]["graphs"]),
         contended_rounds=raw.contended + pipeline.contended,

@@ -110,6 +110,10 @@ def _notes(summary: Summary) -> Iterable[str]:
         for error, count in stage["errors"].items():
             yield f"error: {count} x {error}"
     for name, stream in summary.streams.items():
+        if stream["recording"]:
+            yield _recording(name, stream["recording"])
+        if outage := _outage(stream["outages"]):
+            yield f"note: stream {name!r}: {outage}"
         if stream["error"]:
             yield f"error: stream {name!r}: {stream['error']}"
     for name, sink in summary.sinks.items():
@@ -117,6 +121,24 @@ def _notes(summary: Summary) -> Iterable[str]:
             yield f"error: {count} x sink {name!r}: {error}"
     if not summary.balanced:
         yield "error: the counts do not add up; this is a defect in vedette, please report it"
+
+
+def _outage(outages: dict[str, Any]) -> str:
+    if not outages["last_error"]:
+        return ""
+    now = outages["now"]
+    state = f"no pictures since {now['since']}, attempts: {now['attempts']}" if now else "has pictures"
+    return (
+        f"{state}; reopened {outages['reopened']} times, without pictures for {outages['without_pictures_s']:.1f} s, "
+        f"last error: {outages['last_error']}"
+    )
+
+
+def _recording(stream: str, recording: dict[str, Any]) -> str:
+    what = f"{recording['captures']} images, {recording['bytes'] / 1e6:.1f} MB, {recording['state']}"
+    kind = "error" if recording["error"] else "note"
+    why = f": {recording['error']}" if recording["error"] else ""
+    return f"{kind}: stream {stream!r} was recorded to {recording['folder']} ({what}){why}"
 
 
 def _reasons(dropped: dict[str, int]) -> str:

@@ -24,6 +24,7 @@ from vedette.pipeline.summary import Summary
 @click.option("--jsonl", type=click.Path(path_type=Path), help="Write every packet to this JSON Lines file.")
 @click.option("--video", type=click.Path(path_type=Path), help="Write an annotated video.")
 @click.option("--images", type=click.Path(path_type=Path), help="Write annotated pictures to this folder.")
+@click.option("--record", help="Record the source to this folder, to run it again later.")
 @click.option("--device", "devices", multiple=True, help="Device to use; several in order of preference.")
 @click.option("--backend", help="Backend to use.")
 @click.option(
@@ -39,6 +40,7 @@ def run(
     jsonl: Path | None,
     video: Path | None,
     images: Path | None,
+    record: str | None,
     devices: tuple[str, ...],
     backend: str | None,
     params: tuple[str, ...],
@@ -57,7 +59,8 @@ def run(
     """
     quick = {"jsonl": jsonl, "video": video, "images": images}
     if what.endswith(".toml"):
-        options = {"SOURCE": source, **quick, "--device": devices, "--backend": backend, "--param": params}
+        options: dict[str, Any] = {"SOURCE": source, **quick, "--record": record}
+        options |= {"--device": devices, "--backend": backend, "--param": params}
         given = [name for name, value in options.items() if value]
         if given:
             raise click.UsageError(f"a pipeline file says these itself: {', '.join(given)}")
@@ -68,7 +71,7 @@ def run(
                 "give a SOURCE for the bundle, for example: vedette run model.vedette video.mp4"
             )
         config, base_dir = (
-            _quick_config(what, source, quick, devices, backend, params, every, threads),
+            _quick_config(what, source, record, quick, devices, backend, params, every, threads),
             Path(),
         )
     _execute(config, base_dir, summary, quiet)
@@ -112,6 +115,7 @@ def _write(path: Path | None, summary: Summary) -> None:
 def _quick_config(
     bundle: str,
     source: str,
+    record: str | None,
     outputs: dict[str, Path | None],
     devices: tuple[str, ...],
     backend: str | None,
@@ -127,9 +131,10 @@ def _quick_config(
         "params": dict(_pair(item) for item in params),
     }
     sinks = [{"use": use, "params": {"path": str(path)}} for use, path in outputs.items() if path is not None]
+    stream = {"name": "stream", "source": source} | ({"record": record} if record else {})
     plain: dict[str, Any] = {
         "name": Path(bundle).name.removesuffix(".vedette"),
-        "stream": [{"name": "stream", "source": source}],
+        "stream": [stream],
         "stage": [stage | ({"backend": backend} if backend else {})],
         "sink": sinks or [{"use": "stdout"}],
     }

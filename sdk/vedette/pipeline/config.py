@@ -11,6 +11,7 @@ import msgspec
 from vedette.bundle.trust import SignaturePolicy
 from vedette.errors import ConfigError
 from vedette.proof.policy import Policy
+from vedette.secrets import redacted
 from vedette.specs import Precision
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$")]
@@ -20,6 +21,57 @@ OnError = Literal["skip", "fallback", "stop"]
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Base of every table."""
+
+
+class Reopen(Entry, frozen=True, kw_only=True):
+    """``reopen = { ... }``: how a source that failed is opened again. All times in seconds.
+
+    Attributes
+    ----------
+    within_s
+        Longest pause between two attempts in the first ``eager_s`` of an outage.
+    eager_s
+        Afterwards pauses grow, by half of the time that has passed since.
+    max_s
+        The longest pause of all.
+    times
+        How often it may be opened again altogether; default: without limit.
+    give_up_s
+        The stream ends with the error when an outage has lasted so long; default: never.
+    silent_s
+        A source that gives no picture for so long has failed; default: only the source itself says so.
+    at_start
+        Whether the program also starts while the source cannot be opened; else that is an error. For cameras only.
+    """
+
+    within_s: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 0.75
+    eager_s: Annotated[float, msgspec.Meta(ge=0)] = 60.0
+    max_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 30.0
+    times: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    give_up_s: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    silent_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    at_start: bool = False
+
+
+class Isolate(Entry, frozen=True, kw_only=True):
+    """``isolate = { ... }``: the child process in which a source is opened, read and decoded.
+
+    Attributes
+    ----------
+    timeout_s
+        A child that answers nothing for so long has failed: it is killed.
+    open_s
+        The same while it starts and opens the source.
+    memory_mb
+        Limit of its address space in MiB, libraries and shared pictures included; default: none.
+    picture_mb
+        The largest picture in MiB of pixels. Memory is used only for what pictures really need.
+    """
+
+    timeout_s: Annotated[float, msgspec.Meta(ge=1)] = 10.0
+    open_s: Annotated[float, msgspec.Meta(ge=1)] = 30.0
+    memory_mb: Annotated[int, msgspec.Meta(ge=64, le=2**24)] | None = None
+    picture_mb: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 32
 
 
 class Stream(Entry, frozen=True, kw_only=True):
@@ -37,6 +89,17 @@ class Stream(Entry, frozen=True, kw_only=True):
         Live sources: an image older than this when its turn comes is dropped (reason ``stale``).
     in_flight
         Most frames of this stream in the pipeline at once; default: enough to keep every worker and request busy.
+    reopen
+        What happens when the source fails: ``"never"``: the stream ends with the error; a table: it is opened again. By
+        default live sources are, and files are not. A file begins anew.
+    isolate
+        Whether the source is opened, read and decoded in a child process, for media that nobody vouches for; or a
+        table.
+    record
+        Folder to record the stream to, so that this run can be repeated: new or empty. ``{stream}`` and ``{start}`` are
+        replaced (:class:`vedette.sinks.output.OutputPath`).
+    record_max_mb
+        The recording ends before it grows beyond so many megabytes (10^6 bytes); default: no bound.
     params
         Parameters of the source plugin.
     """
@@ -46,7 +109,16 @@ class Stream(Entry, frozen=True, kw_only=True):
     use: str | None = None
     max_age_ms: Annotated[float, msgspec.Meta(gt=0)] = 1000.0
     in_flight: Positive | None = None
+    reopen: Literal["never"] | Reopen | None = None
+    isolate: bool | Isolate = False
+    record: str | None = None
+    record_max_mb: Annotated[float, msgspec.Meta(gt=0)] | None = None
     params: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        """Without what the address has of users and passwords."""
+        shown = msgspec.structs.replace(self, source=redacted(self.source))
+        return msgspec.Struct.__repr__(shown)
 
 
 class Stage(Entry, frozen=True, kw_only=True):

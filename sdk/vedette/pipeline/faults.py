@@ -1,10 +1,13 @@
-"""What happens when a stage or sink raises: skip, count, quarantine, or stop the pipeline."""
+"""What happens when a stage, sink or source raises: skip, count, quarantine, or stop the pipeline."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from typing import Literal
+
+from vedette.errors import SourceError
+from vedette.secrets import redacted
 
 log = logging.getLogger("vedette.pipeline")
 
@@ -45,3 +48,10 @@ class Health:
             log.error(
                 "stream %r: %s is quarantined after %d errors in a row: %s", stream, self.title, count, error
             )
+
+
+def source_error(error: Exception, provider: str) -> SourceError:
+    """What a source raised, as the error that it should have been."""
+    if isinstance(error, SourceError):
+        return error
+    return SourceError(f"source ({provider}) raised {type(error).__name__}: {redacted(str(error))}")

@@ -16,12 +16,14 @@ from vedette.errors import BackendError, ConfigError, PipelineError, StageError
 from vedette.model.pool import SessionPool
 from vedette.pipeline.config import Config, Stream, load_config, parse_config
 from vedette.pipeline.plan import Plan, Surroundings, build_plan
+from vedette.pipeline.recorded import record
 from vedette.pipeline.sinks import OpenSink, close_sinks
+from vedette.pipeline.sources import open_source
 from vedette.pipeline.stream import StreamRun
 from vedette.pipeline.summary import Summary, summarise
 from vedette.pipeline.workers import Workers
 from vedette.registry import Registry, load_plugins
-from vedette.specs import Candidate, Observer, Source, SourceSpec
+from vedette.specs import Candidate, Observer
 
 log = logging.getLogger("vedette.pipeline")
 
@@ -196,16 +198,9 @@ class Pipeline:
             stream.start(self._plan.programs[name])
 
     def _open_stream(self, config: Stream, where: str, threads: int) -> StreamRun:
-        registry = self._around.registry
-        spec = find_source(registry, config, where)
-        params = registry.convert_params(spec, config.params, f"{where}.params")
-        uri = config.source
-        if "://" not in uri and not Path(uri).is_absolute():
-            uri = str(self._around.base_dir / uri)
-        source: Source = spec.open(uri, params)
+        opened = record(open_source(self._around.registry, config, self._around.base_dir, where), config)
         limit = config.in_flight or 2 * threads + 2
-        provider = str(registry.provider(spec))
-        return StreamRun(config, source, provider, self._workers, self._around.decode, limit, self._ended)
+        return StreamRun(config, opened, self._workers, self._around.decode, limit, self._ended)
 
     def _ended(self, stream: StreamRun) -> None:
         for stepper in self._plan.steppers(stream.name):
@@ -275,17 +270,3 @@ class Pipeline:
 
         for name, stream in self._streams.items():
             stream.switch(new.programs[name], lambda name=name: moved(name))  # type: ignore[misc]
-
-
-def find_source(registry: Registry, config: Stream, where: str) -> SourceSpec:
-    """The source plugin that reads ``config.source`` best."""
-    if config.use is not None:
-        return registry.sources[config.use]
-    scored = ((item.matches(config.source), item) for item in registry.sources.values())
-    score, spec = max(scored, key=lambda found: found[0], default=(0, None))
-    if spec is None or score <= 0:
-        raise ConfigError(
-            f"{where}.source: no plugin reads {config.source!r}",
-            fix="install a source plugin (pip install vedette-video), or name one with use = ...",
-        )
-    return spec

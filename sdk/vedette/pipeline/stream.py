@@ -11,12 +11,15 @@ from vedette.frame import Decode, Frame
 from vedette.packet import Packet
 from vedette.pipeline.accounting import StreamAccount
 from vedette.pipeline.config import Stream
-from vedette.pipeline.intake import Intake, LatestIntake, PulledIntake
+from vedette.pipeline.faults import source_error
+from vedette.pipeline.intake import AheadIntake, Intake, LatestIntake, PulledIntake
 from vedette.pipeline.order import Lane
+from vedette.pipeline.sources import OpenedSource
 from vedette.pipeline.state import StreamState
 from vedette.pipeline.token import Program, Token
 from vedette.pipeline.workers import Task, Workers
-from vedette.specs import Capture, Source, SourceInfo
+from vedette.recording.format import ADMITTED
+from vedette.specs import Capture, SourceInfo
 
 log = logging.getLogger("vedette.pipeline")
 
@@ -35,15 +38,16 @@ class StreamRun:
     def __init__(
         self,
         config: Stream,
-        source: Source,
-        provider: str,
+        opened: OpenedSource,
         workers: Workers,
         decode: Decode,
         limit: int,
         on_end: Callable[[StreamRun], None],
     ) -> None:
         self.name = config.name
-        self.info: SourceInfo = source.info
+        self.info: SourceInfo = opened.source.info
+        self.outages = opened.outages
+        self.recorder = opened.recorder
         self.workers = workers
         self.account = StreamAccount()
         self.state = StreamState(config.name)
@@ -51,8 +55,8 @@ class StreamRun:
         self.error: Exception | None = None
         self.undecodable_frames = 0
         self._program: Program = ()
-        self._provider = provider
-        self._decode = decode
+        self._provider = opened.provider
+        self._decode = opened.decode or decode
         self._limit = limit
         self._on_end = on_end
         self._lock = threading.Lock()
@@ -64,11 +68,7 @@ class StreamRun:
         self._ended = False
         self._aborted = False
         self._feeder = Feeder(self)
-        self._intake: Intake = (
-            LatestIntake(source, self.account, config.max_age_ms / 1e3, config.name, self._feeder.wake)
-            if source.info.live
-            else PulledIntake(source, self.account)
-        )
+        self._intake = self._open_intake(config, opened)
 
     def start(self, program: Program) -> None:
         """Begin to admit frames."""
@@ -149,6 +149,19 @@ class StreamRun:
         self._admit(capture)
         return True
 
+    def _open_intake(self, config: Stream, opened: OpenedSource) -> Intake:
+        source, wake = opened.source, self._feeder.wake
+        if self.info.live:
+            return LatestIntake(source, self.account, config.name, wake, self._fate, config.max_age_ms / 1e3)
+        if opened.waits:
+            return AheadIntake(source, self.account, config.name, wake, self._fate)
+        return PulledIntake(source, self.account)
+
+    def _fate(self, capture: Capture, fate: str) -> None:
+        """What became of a capture, for the recording."""
+        if self.recorder is not None:
+            self.recorder.fate(capture, fate)
+
     def _admit(self, capture: Capture) -> None:
         w, h = capture.image.size_wh
         frame = Frame(
@@ -162,6 +175,7 @@ class StreamRun:
             orientation=capture.orientation,
             decode=self._decode,
         )
+        self._fate(capture, ADMITTED)
         self._tickets += 1
         with self._lock:
             self._open += 1
@@ -178,11 +192,9 @@ class StreamRun:
         del self._intake
 
     def _fail(self, error: Exception) -> None:
-        if not isinstance(error, SourceError):
-            error = SourceError(f"source ({self._provider}) raised {type(error).__name__}: {error}")
-        self.error = error
+        self.error = source_error(error, self._provider)
         self._exhausted = True
-        log.error("stream %r ends: %s", self.name, error)
+        log.error("stream %r ends: %s", self.name, self.error)
 
     def _end_if_drained(self) -> bool:
         with self._lock:

@@ -51,6 +51,8 @@ def _stream(stream: StreamRun) -> dict[str, Any]:
         **stream.account.to_builtins(),
         "declared_frames": stream.info.frames,
         "undecodable": stream.undecodable_frames,
+        "outages": stream.outages.to_builtins(),
+        "recording": None if stream.recorder is None else stream.recorder.to_builtins(),
         "error": None if stream.error is None else str(stream.error),
     }
 

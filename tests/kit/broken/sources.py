@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from vedette import Capture, Clock, EndOfStream, Packed, SourceError, SourceInfo, SourceSpec
+from vedette.secrets import redacted
 from vedette.testing.conformance import SourceConformance
 
 
@@ -16,7 +17,7 @@ class Greys:
 
     def __init__(self, uri, params):
         if uri != "greys://5":
-            raise SourceError(f"{uri}: there are 5 pictures")
+            raise SourceError(f"{redacted(uri)}: there are 5 pictures")
         self.info = SourceInfo(live=False)
         self.seq = 0
         self.closed = False
@@ -195,6 +196,19 @@ class RaisesKeyError(Greys):
 class TestRaisesKeyError(Suite):
     told = {"test_what_cannot_be_opened_is_refused": "'greys://7' raises KeyError"}
     source_type = RaisesKeyError
+
+
+class TellsThePassword(Greys):
+    def __init__(self, uri, params):
+        try:
+            super().__init__(uri, params)
+        except SourceError:
+            raise OSError(f"cannot open {uri}") from None
+
+
+class TestTellsThePassword(Suite):
+    told = {"test_a_password_is_not_told": "show vedette.secrets.redacted(uri)"}
+    source_type = TellsThePassword
 
 
 class TestGivesNoUri(SourceConformance):

@@ -1,6 +1,6 @@
 """A packet as a picture: the frame with everything drawn on it that its stages found.
 
-* Detections: box, class, track and confidence, and their points. Keypoints: points.
+* Detections: box, class, track and confidence, their masks and their points. Keypoints: points.
 * A classification of such boxes joins their labels; one of the whole frame is a line at the bottom.
 * Stages that did not look (not run, failed, quarantined) are named at the bottom: an empty picture means that they
   looked and found nothing.
@@ -73,6 +73,9 @@ def _draw_detections(
 ) -> None:
     rows = result.confidence.argsort().tolist()  # the most confident last, on top
     boxes, classes = result.xyxy.tolist(), result.class_id.tolist()
+    if result.masks is not None:
+        for row in rows:
+            draw.shade(picture, result.masks[row], boxes[row], draw.colour_of(classes[row]))
     for row in rows:
         draw.rectangle(picture, boxes[row], draw.colour_of(classes[row]), _line(cell))
     for row in rows:
@@ -82,7 +85,10 @@ def _draw_detections(
         words += [f"{result.confidence[row]:.2f}", *captions[stage, row]]
         draw.label(picture, " ".join(words), boxes[row], draw.colour_of(classes[row]), cell)
         if result.points is not None:
-            _draw_points(picture, result.points[row], 0, cell)
+            points = result.points[row]
+            if result.point_confidence is not None:
+                points = points[result.point_confidence[row] >= KEYPOINT_CONFIDENCE]
+            _draw_points(picture, points, 0, cell)
 
 
 def _draw_points(picture: NDArray[np.uint8], points: NDArray[np.float32], first: int, cell: float) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from av.codec import CodecContext
 from av.error import FFmpegError
-from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
@@ -16,7 +15,8 @@ from numpy.typing import NDArray
 from vedette.errors import SourceError
 from vedette.frame import Encoded, Packed, Pixels
 from vedette_video.pixels import to_pixels
-from vedette_video.still import FOURCCS, read_still
+from vedette_video.still import DAMAGED, FOURCCS, read_still
+from vedette_video.units import packet_of
 
 
 def decode_still(image: Encoded) -> Pixels:
@@ -32,6 +32,8 @@ def decode_still(image: Encoded) -> Pixels:
         The data is cut off or damaged, the coding unknown, or the picture not of the size that ``image`` states. The
         message names the image.
     """
+    if image.fourcc == DAMAGED:
+        raise SourceError(image.name)
     name = image.name or f"a {image.fourcc.strip()} image"
     header = read_still(image.data)
     if header is None:
@@ -60,7 +62,7 @@ def _frame(fourcc: str, data: bytes) -> VideoFrame:
         context.options = {
             "err_detect": "explode+crccheck"
         }  # else FFmpeg makes up what is missing, in silence
-    frames = context.decode(Packet(data)) or context.decode(None)
+    frames = context.decode(packet_of(data)) or context.decode(None)
     if not frames:
         raise SourceError("it holds no picture")
     return frames[0]

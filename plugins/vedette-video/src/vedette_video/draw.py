@@ -12,11 +12,14 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from vedette.vision.resample import resize
 from vedette_video.font import coverage
 
 Picture = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
+SHADE = 0.45
+"""How much of what a mask covers is its colour."""
 DARK: Colour = (24, 24, 24)
 LIGHT: Colour = (255, 255, 255)
 GOLDEN_RATIO = 0.618033988749895
@@ -46,6 +49,20 @@ def rectangle(
     _fill(picture, (x0, y1 - down, x1, y1), colour)
     _fill(picture, (x0, y0, x0 + across, y1), colour)
     _fill(picture, (x1 - across, y0, x1, y1), colour)
+
+
+def shade(
+    picture: Picture, mask: NDArray[np.uint8], xyxy: tuple[float, float, float, float], colour: Colour
+) -> None:
+    """A colour over the part of a box that its ``mask (h, w)``, 0..255, covers; the picture shines through."""
+    x0, y0, x1, y1 = (round(value) for value in xyxy)
+    if not mask.size or x1 <= x0 or y1 <= y0:
+        return
+    over = resize(mask, (x1 - x0, y1 - y0), "bilinear")
+    left, top = max(0, -x0), max(0, -y0)
+    place = picture[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)]
+    inside = over[top : top + place.shape[0], left : left + place.shape[1]] >= 128
+    _mix(place, colour, inside * np.float32(SHADE))
 
 
 def dot(picture: Picture, xy: tuple[float, float], colour: Colour, radius: float) -> None:

@@ -7,6 +7,8 @@ import re
 import urllib.parse
 from pathlib import Path
 
+from vedette.recording.reading import is_recording
+
 VIDEO_SUFFIXES = frozenset(
     {
         ".mp4",
@@ -46,7 +48,7 @@ IMAGE_SUFFIXES = frozenset(
 PLAYLIST_SUFFIXES = frozenset({".m3u", ".playlist"})
 PLAYLIST = "playlist:"
 
-SURE, LIKELY, MAYBE = 50, 20, 1
+CERTAIN, SURE, LIKELY, MAYBE = 80, 50, 20, 1
 """How specific a match is."""
 
 
@@ -93,6 +95,12 @@ def matches_images(uri: str) -> int:
     return LIKELY if is_glob(path) or path.endswith("/") else 0
 
 
+def matches_recording(uri: str) -> int:
+    """A folder that a stream was recorded to."""
+    path = local_path(uri)
+    return CERTAIN if path and is_recording(Path(path)) else 0
+
+
 def matches_playlist(uri: str) -> int:
     """``playlist:``, or a name that ends like a list."""
     if uri == PLAYLIST:
@@ -102,3 +110,18 @@ def matches_playlist(uri: str) -> int:
         return 0
     suffix = Path(path).suffix.lower()
     return SURE if suffix in PLAYLIST_SUFFIXES else LIKELY if suffix == ".txt" else 0
+
+
+def matches_rtsp(uri: str) -> int:
+    """A network camera."""
+    return SURE if uri.lower().startswith(("rtsp://", "rtsps://")) else 0
+
+
+def matches_http(uri: str) -> int:
+    """Pictures or video over HTTP."""
+    return SURE if uri.lower().startswith(("http://", "https://")) else 0
+
+
+def matches_v4l2(uri: str) -> int:
+    """A video device of Linux: ``/dev/video0``, or one of the lasting names below ``/dev/v4l``."""
+    return SURE if re.fullmatch(r"/dev/(video\d+|v4l/by-(id|path)/[^/]+)", uri) else 0

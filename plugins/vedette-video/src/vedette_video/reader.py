@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -16,6 +17,7 @@ from av.video.stream import VideoStream
 from vedette.errors import SourceError
 from vedette_video.completeness import missing_bytes
 from vedette_video.params import VideoParams
+from vedette_video.units import UnitNotes
 
 logger = logging.getLogger("vedette.video")
 
@@ -27,6 +29,8 @@ class Reader:
     ----------
     stream
         FFmpeg's video stream; the best one if there are several.
+    notes
+        What the decoder was given.
     zero
         The time stamp, in ticks of the stream, at which its media time begins.
 
@@ -45,6 +49,9 @@ class Reader:
         threads = "none" if self._missing else params.threads
         self.stream.thread_type = threads.upper()
         self.stream.thread_count = 1 if threads == "none" else params.thread_count
+        self.notes = UnitNotes(
+            self.stream.codec_context, Fraction(self.stream.time_base or 1), params.matrix, params.range
+        )
         self.zero = self.stream.start_time or 0
         # AVI stores no presentation times: FFmpeg makes them up, out of order, but the order of decoding is exact.
         self._no_pts = self._container.format.name == "avi"
@@ -131,6 +138,8 @@ class Reader:
             self._fault(self._last_fed, str(error.strerror))
 
     def _decode(self, packet: Packet[VideoStream] | None) -> Iterator[VideoFrame]:
+        if packet is not None:
+            self.notes.note(packet)
         try:
             frames = self.stream.decode(packet)
         except FFmpegError as error:

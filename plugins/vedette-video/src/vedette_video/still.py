@@ -181,3 +181,5 @@ FOURCCS: dict[str, str] = {
     "PPM ": "ppm",
 }
 """The codings, and FFmpeg's name of the decoder of each."""
+DAMAGED = "LOST"
+"""The coding of a picture that was captured and that nobody can look at: its ``name`` says why."""

@@ -50,3 +50,39 @@ class Timeline:
             at = 0 if last is None else last + self._period_ns
         self._last_ns = at
         return at, anew
+
+
+class LiveTimeline:
+    """The time stamps of a camera as they came, from its first picture on: none is made up, and none is corrected.
+
+    Parameters
+    ----------
+    unit_s
+        Seconds of one tick.
+    """
+
+    def __init__(self, unit_s: Fraction) -> None:
+        self._unit_ns = unit_s * 1_000_000_000
+        self._zero: int | None = None
+        self._last_ns: int | None = None
+
+    def stamp(self, ticks: int | None) -> tuple[int | None, bool]:
+        """The media time of the next picture in nanoseconds, and whether time began anew, at 0, with it. ``None`` where
+        the time stamp is missing or goes back a little: it cannot be right.
+
+        >>> timeline = LiveTimeline(Fraction(1, 10))
+        >>> [timeline.stamp(ticks)[0] for ticks in (7, 8, None, 20, 19)]
+        [0, 100000000, None, 1300000000, None]
+        """
+        if ticks is None:
+            return None, False
+        if self._zero is None:
+            self._zero = ticks
+        at = round((ticks - self._zero) * self._unit_ns)
+        anew = self._last_ns is not None and at < self._last_ns - RESTART_NS
+        if anew:
+            self._zero, at = ticks, 0
+        elif self._last_ns is not None and at < self._last_ns:
+            return None, False
+        self._last_ns = at
+        return at, anew

@@ -12,13 +12,15 @@ from pathlib import Path
 from av.video.frame import VideoFrame
 
 from vedette.errors import EndOfStream, SourceError
-from vedette.frame import Clock, Orientation
+from vedette.frame import Clock
 from vedette.specs import Capture, SourceInfo
 from vedette_video.locate import local_path
+from vedette_video.orientation import orientation_of
 from vedette_video.params import VideoParams
 from vedette_video.pixels import to_pixels
 from vedette_video.reader import Reader
 from vedette_video.timeline import Timeline
+from vedette_video.units import unit_of
 
 logger = logging.getLogger("vedette.video")
 
@@ -57,7 +59,7 @@ class VideoFile:
         width, height = first[0].width, first[0].height
         self.info = SourceInfo(
             live=False,
-            size_wh=(height, width) if _orientation(first[0]) in (90, 270) else (width, height),
+            size_wh=(height, width) if orientation_of(first[0]) in (90, 270) else (width, height),
             rate_hz=float(stream.average_rate) if stream.average_rate else None,
             frames=(stream.frames or None) if whole else None,
         )
@@ -87,7 +89,9 @@ class VideoFile:
             clock=Clock(mono_ns=time.monotonic_ns(), wall_ns=time.time_ns(), media_ns=media_ns, origin="pts"),
             seq=self._seq - 1,
             epoch=self._epoch,
-            orientation=_orientation(frame),
+            orientation=orientation_of(frame),
+            units=self._reader.notes.take(),
+            unit=unit_of(frame),
         )
 
     def close(self) -> None:
@@ -144,9 +148,3 @@ def _timed(reader: Reader, pictures: Iterator[VideoFrame], params: VideoParams) 
     if timeline.replaced:
         logger.info("%d time stamps were missing or faulty and were replaced", timeline.replaced)
     reader.close()
-
-
-def _orientation(frame: VideoFrame) -> Orientation:
-    """Clockwise degrees that turn the picture upright, from the display matrix; oblique ones count as none."""
-    turn = -frame.rotation % 360
-    return turn if turn in (90, 180, 270) else 0  # type: ignore[return-value]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,6 +23,7 @@ READ_S = 0.2
 PATIENCE_S = 30.0
 """How long the first image of a source may take altogether."""
 MANY = 10_000
+PASSWORD = "password-of-the-conformance-test"
 
 Open = Callable[[], Source]
 
@@ -95,6 +98,28 @@ class SourceConformance(Conformance):
                 f"{bad_uri!r} can be opened and read",
                 "give a `bad_uri` that is broken, or raise a SourceError",
             )
+
+    def test_a_password_is_not_told(
+        self, spec: SourceSpec, bad_uri: str, converted: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Errors and logs are read by anybody; an address with a login must not be quoted in them as it is."""
+        if "://" not in bad_uri:
+            return
+        caplog.set_level(logging.DEBUG)
+        told = ""
+        try:
+            source = spec.open(bad_uri.replace("://", f"://somebody:{PASSWORD}@", 1), converted)
+            try:
+                _read(source)
+            finally:
+                _close(source)
+        except Exception as error:
+            told = "".join(traceback.format_exception(error))
+        demand(
+            PASSWORD not in told + caplog.text,
+            "the password in an address is told to whoever reads the error or the log",
+            "show vedette.secrets.redacted(uri), and raise errors of others, which may quote it, `from None`",
+        )
 
     def test_it_describes_itself(self, open_source: Open) -> None:
         """``info`` says whether images are lost if nobody takes them."""

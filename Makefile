@@ -6,7 +6,7 @@ BIN := .venv/bin
 EDGE := ./ $(addprefix ./plugins/vedette-,onnxruntime openvino video cnn) ./firmware_bridge
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-server demo test lint types bench fuzz peer-ultralytics docs wheels clean
+.PHONY: help setup setup-server demo test lint types bench fuzz soak-link peer-ultralytics docs wheels clean
 
 help:
 	@echo "make demo | test | lint | types | bench | fuzz | docs | wheels | clean"
@@ -18,7 +18,7 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-.venv/.server: requirements-server.txt .venv/.dev
+.venv/.server: requirements-server.txt plugins/vedette-torch/pyproject.toml .venv/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-server.txt
 	@touch $@
 
@@ -41,7 +41,8 @@ lint: setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
-types: setup
+# The frameworks are needed for their types.
+types: setup-server
 	$(BIN)/mypy
 
 bench: setup
@@ -50,6 +51,11 @@ bench: setup
 # A million inputs for the readers of bundles; some minutes.
 fuzz: setup
 	$(BIN)/python tests/fuzz/fuzz.py $(ARGS)
+
+# A million frames with faults, then the real shells over a paced pseudo-terminal; each prints JSON, and fails beyond its goals.
+soak-link: setup
+	$(BIN)/python firmware_bridge/tests/soak/link_faults.py
+	$(BIN)/python firmware_bridge/tests/shells/soak.py --seconds 60 --restarts 20
 
 .venv-ultralytics/.done: plugins/vedette-cnn/tests/peers/requirements.txt
 	$(PYTHON) -m venv .venv-ultralytics

@@ -14,12 +14,14 @@ REQUIRE_ALL = os.environ.get("VEDETTE_REQUIRE_ALL") == "1"
 """Nothing may be skipped for want of data, of a distribution or of anything else that can be installed."""
 
 left_out = pytest.StashKey[list[str]]()
-seconds = pytest.StashKey[defaultdict[Path, float]]()
+
+# From the reports of the tests, so that it is the same in one process and in several.
+seconds: defaultdict[Path, float] = defaultdict(float)
+figures: dict[str, str] = {}
 
 
 def pytest_configure(config):
     config.stash[left_out] = []
-    config.stash[seconds] = defaultdict(float)
 
 
 def pytest_ignore_collect(collection_path, config):
@@ -76,7 +78,6 @@ def data() -> Path:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
-    item.config.stash[seconds][item.path.parent.relative_to(ROOT)] += call.duration
     return (yield from fail_if_needed())
 
 
@@ -95,12 +96,28 @@ def fail_if_needed():
     return report
 
 
+def pytest_runtest_logreport(report):
+    seconds[Path(report.nodeid.partition("::")[0]).parent] += report.duration
+    if report.when == "call":
+        figures.update((name, value) for name, value in report.user_properties if value is not None)
+
+
+@pytest.fixture
+def measured(record_property):
+    """``measured(what, value, wanted)`` shows a figure at the end of the run."""
+    return lambda what, value, wanted: record_property(what, f"{value:.4f}   (wanted: {wanted})")
+
+
 def pytest_terminal_summary(terminalreporter, config):
-    times = config.stash[seconds]
-    if times:
-        terminalreporter.write_sep("=", "time per directory")
-        width = max(len(str(folder)) for folder in times)
-        for folder, spent in sorted(times.items(), key=lambda entry: -entry[1]):
-            terminalreporter.write_line(f"{folder!s:<{width}}  {spent:6.1f} s")
+    times = {
+        str(folder): f"{spent:6.1f} s"
+        for folder, spent in sorted(seconds.items(), key=lambda entry: -entry[1])
+    }
+    for title, table in ("measured", figures), ("time per directory", times):
+        if table:
+            terminalreporter.section(title)
+            width = max(map(len, table))
+            for name, value in table.items():
+                terminalreporter.write_line(f"{name:<{width}}  {value}")
     for name in config.stash[left_out]:
         terminalreporter.write_line(f"left out: the tests of {name}, which is not installed", yellow=True)

@@ -20,26 +20,6 @@ from vedette.model.loading import Replace
 from vedette.model.single import Model
 from vedette.registry import load_plugins
 
-figures = pytest.StashKey[dict[str, str]]()
-
-
-def pytest_terminal_summary(terminalreporter, config):
-    if found := config.stash.get(figures, {}):
-        terminalreporter.section("measured")
-        width = max(map(len, found))
-        for what, value in found.items():
-            terminalreporter.write_line(f"{what:<{width}}  {value}")
-
-
-@pytest.fixture
-def measured(request):
-    """``measured(what, value, wanted)`` shows a figure at the end of the run."""
-
-    def show(what, value, wanted):
-        request.config.stash.setdefault(figures, {})[what] = f"{value:.4f}   (wanted: {wanted})"
-
-    return show
-
 
 @pytest.fixture(scope="session")
 def registry():

@@ -27,11 +27,16 @@ class Distribution:
 
     @property
     def requirements(self) -> dict[str, Requirement]:
-        return {r.name.lower(): r for r in map(Requirement, self.project["dependencies"])}
+        """What it needs, as a plugin of the core: the bridge works without it too."""
+        as_plugin = self.project.get("optional-dependencies", {}).get("vedette", [])
+        return {r.name.lower(): r for r in map(Requirement, [*self.project["dependencies"], *as_plugin])}
 
 
 CORE = Distribution.read(ROOT / "pyproject.toml")
-PLUGINS = [Distribution.read(path) for path in sorted(ROOT.glob("plugins/*/pyproject.toml"))]
+PLUGINS = [
+    Distribution.read(path)
+    for path in [*sorted(ROOT.glob("plugins/*/pyproject.toml")), ROOT / "firmware_bridge/pyproject.toml"]
+]
 
 
 def pytest_generate_tests(metafunc):

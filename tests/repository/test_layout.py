@@ -16,7 +16,7 @@ def test_distribution_is_complete(distribution):
 def test_distribution_import_and_folder_share_a_name(root, plugin):
     name = plugin.project["name"]
     assert plugin.package.name == name.replace("-", "_")
-    assert plugin.folder.name in (name, "_template")
+    assert plugin.folder.name in (name, "_template", "firmware_bridge")
 
 
 def test_entry_points_name_existing_modules(distribution):

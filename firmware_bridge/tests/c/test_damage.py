@@ -36,7 +36,15 @@ def test_the_fuzzer_takes_its_own_ways(tmp_path):
     program = build(tmp_path / "fuzz", HERE / "fuzz.c", *SOURCES, flags=flags, compiler="clang")
     corpus = tmp_path / "corpus"
     corpus.mkdir()
-    run(program, "-runs=15000", "-max_len=2048", "-seed=1", "-verbosity=0", corpus)
+    run(
+        program,
+        "-runs=15000",
+        "-max_len=2048",
+        "-seed=1",
+        "-verbosity=0",
+        f"-artifact_prefix={tmp_path}/",
+        corpus,
+    )
 
 
 def test_the_branches_of_the_parser_are_reached(tmp_path):

@@ -466,3 +466,28 @@ def test_a_frame_that_never_gets_through_ends_the_session_and_one_at_the_tenth_a
         assert gaps == sorted(gaps)
         assert max(gaps) <= 1_002_000
         assert line.pass_time(2 * S, lambda line=line: both_up(line))
+
+
+@pytest.mark.parametrize("faults", [CLEAN, EACH], ids=["clean", "damaged"])
+def test_a_box_without_room_is_sent_nothing_and_then_everything(lines, faults):
+    line = opened(lines(faults=faults, slots=(16, 16), device=device(limits=Limits(window=8))))
+    line.box.give_room(CONTROL, 0)
+    sent = payloads(100, 16, 200, 1)
+    waiting = list(reversed(sent))
+
+    def push():
+        while waiting and line.board.send(EVENT, waiting[-1]) == 0:
+            waiting.pop()
+        return not waiting and line.board.idle()
+
+    assert not line.pass_time(5 * S, push)
+    held = messages(line, "box", EVENT)
+    assert held == sent[: len(held)]
+    assert len(held) <= 8  # what was promised when the session began
+    assert not of(line, "box", Down)
+    line.box.give_room(CONTROL, 1)
+    assert not line.pass_time(20_000, push)
+    assert len(messages(line, "box", EVENT)) < 100
+    line.box.give_room(CONTROL, 32)
+    assert line.pass_time(60 * S, push)
+    assert messages(line, "box", EVENT) == sent

@@ -28,6 +28,8 @@ class RawRuntime:
         Its sessions are used past the pool that it was opened in: nobody else may use them meanwhile.
     picture
         What the inputs are filled from.
+    rows
+        Rows of each request, at most as many as the model was opened for.
 
     Raises
     ------
@@ -35,7 +37,7 @@ class RawRuntime:
         An input comes from the result of another model.
     """
 
-    def __init__(self, model: LoadedModel, picture: Pixels) -> None:
+    def __init__(self, model: LoadedModel, picture: Pixels, rows: int = 1) -> None:
         self._graphs = model.graphs
         for name, declared in model.bundle.manifest.graphs.items():
             if any(isinstance(item.feed, ResultFeed) for item in declared.inputs.values()):
@@ -50,11 +52,11 @@ class RawRuntime:
         for graph in self._graphs:
             row = Row(frame=frame, roi=Roi.whole(frame.size_wh), index=0, tensors=tensors)
             row.state = graph.initial_state()
-            self._shapes.append(graph.shapes(row, 1))
-            tensors[graph.name] = self._fill(graph, self._shapes[-1], row)
+            self._shapes.append(graph.shapes(row, rows))
+            tensors[graph.name] = self._fill(graph, self._shapes[-1], row, rows)
 
     def run(self, seconds: float) -> int:
-        """Run for so long, and until nothing is in flight any more; the number of frames."""
+        """Run for so long, and until nothing is in flight any more; the number of requests."""
         done: SimpleQueue[tuple[int, Slot, Exception | None]] = SimpleQueue()
         frames, failure = 0, None
         in_flight = min(graph.session.slots for graph in self._graphs)
@@ -83,13 +85,14 @@ class RawRuntime:
         slot.submit(lambda slot, error: done.put((position, slot, error)))
 
     @staticmethod
-    def _fill(graph: LoadedGraph, shapes: Shapes, row: Row) -> dict[str, Tensor]:
+    def _fill(graph: LoadedGraph, shapes: Shapes, row: Row, rows: int) -> dict[str, Tensor]:
         """Fill the inputs of every slot; what the graph answers."""
         slots = []
         while (slot := graph.session.acquire(shapes)) is not None:
             slots.append(slot)
         for slot in slots:
-            graph.fill(slot.inputs, 0, row)
+            for at in range(rows):
+                graph.fill(slot.inputs, at, row)
         feeds = {name: array.copy() for name, array in slots[0].inputs.items()}
         for slot in slots:
             slot.release()

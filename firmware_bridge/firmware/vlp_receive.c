@@ -130,7 +130,7 @@ static int take_frame(vlp_t *link, const uint8_t *p, uint32_t left, uint32_t *si
     if (left < *size)
         return PARTIAL;
     const uint8_t *payload = p + HEADER;
-    if (n && vlp_crc(link, 0, payload, n) != vlp_get32(payload + n))
+    if (n && vlp_crc(link, crc, payload, n) != vlp_get32(payload + n))
         return VLP_N_BAD_PAYLOAD;
     unsigned type = n ? payload[0] : 0;
     if (!salted && type != T_HELLO && type != T_WELCOME && type != T_BOOT)

@@ -111,11 +111,12 @@ void vlp_emit(vlp_t *link, const uint8_t *end, uint32_t seq, uint32_t salt)
     vlp_put16(head + 4, seq);
     size += link->part[1].size + tag_size - HEADER;
     vlp_put16(head + 8, (uint32_t)size);
-    vlp_put32(head + 12, vlp_crc(link, salt, head + 2, 10));
+    uint32_t crc = vlp_crc(link, salt, head + 2, 10);
+    vlp_put32(head + 12, crc);
     if (tag_size)
         link->config->auth->sign(link, seq);
     if (size) {
-        uint32_t crc = vlp_crc(link, 0, head + HEADER, link->part[0].size - HEADER);
+        crc = vlp_crc(link, crc, head + HEADER, link->part[0].size - HEADER);
         crc = vlp_crc(link, crc, link->part[1].data, link->part[1].size);
         vlp_put32(tail + tag_size, vlp_crc(link, crc, tail, tag_size));
         tag_size += 4;

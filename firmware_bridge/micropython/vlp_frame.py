@@ -113,7 +113,7 @@ class Reader:
         if left < whole:
             return 0
         payload = self._view[body : body + size]
-        if size and crc32(payload) != struct.unpack_from("<I", data, body + size)[0]:
+        if size and crc32(payload, crc) != struct.unpack_from("<I", data, body + size)[0]:
             self._stats[BAD_PAYLOAD] += 1
             return -1
         if self.salt and not salted and not (size and payload[0] in (1, 2, 7)):  # HELLO, WELCOME, BOOT
@@ -144,18 +144,21 @@ class Writer:
         """Begin a frame whose payload is ``first``, ``second`` and ``tag``, each of which may be None."""
         parts = self._parts
         parts[0], parts[1], parts[2], parts[3], parts[4] = self._head, first, second, tag, None
-        size = crc = 0
+        size = 0
         for i in range(1, 4):
             part = parts[i]
             if part is not None:
                 size += len(part)
-                crc = crc32(part, crc)
         vf |= _VERSION_BITS | (_AUTH if tag else 0)
         struct.pack_into(
             "<BBBBHHHBB", self._head, 0, 0xFF, 0x9E, vf, ch, number & 0xFFFF, ack, size, credit, sid
         )
-        struct.pack_into("<I", self._head, 12, crc32(self._fields, salt))
+        crc = crc32(self._fields, salt)
+        struct.pack_into("<I", self._head, 12, crc)
         if size:
+            for i in range(1, 4):
+                if parts[i] is not None:
+                    crc = crc32(parts[i], crc)
             struct.pack_into("<I", self._crc, 0, crc)
             parts[4] = self._crc
         self._part = self._at = 0

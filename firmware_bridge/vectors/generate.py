@@ -340,9 +340,11 @@ def damaged_streams() -> list[tuple[str, int, int, bytes]]:
         return frame[:at] + bytes((value,)) + frame[at + 1 :]
 
     def header(frame: bytes, at: int, value: int) -> bytes:
-        """A field changed, the header's CRC right again."""
+        """A field changed, the CRCs right again."""
         fields = changed(frame, at, value)[2:12]
-        return frame[:2] + fields + crc32(fields, SESSION).to_bytes(4, "little") + frame[16:]
+        hcrc = crc32(fields, SESSION)
+        end = crc32(frame[16:-4], hcrc).to_bytes(4, "little")
+        return frame[:2] + fields + hcrc.to_bytes(4, "little") + frame[16:-4] + end
 
     one, two, three = datagram(1), datagram(2), datagram(3)
     inner = encode(0, VENDOR[0], 9, 0, 8, 0, b"inner", SESSION)
@@ -358,6 +360,7 @@ def damaged_streams() -> list[tuple[str, int, int, bytes]]:
         ("a bit of the header", changed(one, 4, one[4] ^ 1) + two),
         ("a bit of the payload", changed(one, 20, one[20] ^ 128) + two),
         ("a bit of the payload's CRC", one[:-1] + bytes((one[-1] ^ 1,)) + two),
+        ("the header of one, the payload of another", one[:16] + two[16:] + three),
         ("a byte lost", one[:20] + one[21:] + two + three),
         ("a byte too many", one[:18] + b"\x00" + one[18:] + two),
         ("cut off, then another", one[:33] + two),

@@ -39,7 +39,7 @@ static size_t make(uint8_t *frame, uint32_t salt)
     put(frame + 12, vlp_crc32_table(NULL, salt, frame + 2, 10), 4);
     for (size_t i = 0; i < n; i++)
         frame[16 + i] = (uint8_t)next();
-    put(frame + 16 + n, vlp_crc32_table(NULL, 0, frame + 16, n), 4);
+    put(frame + 16 + n, vlp_crc32_table(NULL, vlp_get32(frame + 12), frame + 16, n), 4);
     return 16 + n + 4;
 }
 

@@ -114,7 +114,7 @@ static void feed_frame(device *dev, input *in)
         break;
     }
     put32(frame + 12, vlp_crc32_nibble(NULL, salt, frame + 2, 10));
-    put32(frame + 16 + n, vlp_crc32_nibble(NULL, 0, frame + 16, n));
+    put32(frame + 16 + n, vlp_crc32_nibble(NULL, vlp_get32(frame + 12), frame + 16, n));
     size_t size = 16 + n + (n ? 4u : 0u);
     if ((wrong & 15u) == 6)
         frame[octet(in) % size] ^= (uint8_t)(1 + octet(in));
@@ -193,12 +193,12 @@ static void open_session(device *dev, input *in)
     put16(p + 8, 256);
     p[10] = octet(in) & 31u;
     put32(hello + 12, vlp_crc32_nibble(NULL, 0, hello + 2, 10));
-    put32(hello + 48, vlp_crc32_nibble(NULL, 0, p, 32));
+    put32(hello + 48, vlp_crc32_nibble(NULL, vlp_get32(hello + 12), p, 32));
     dev_rx(dev, dev->now, hello, sizeof hello);
     dev_poll(dev, dev->now + 1000, 100000, 1);
     ping[16] = 4;
     put32(ping + 12, vlp_crc32_nibble(NULL, dev->link.session, ping + 2, 10));
-    put32(ping + 32, vlp_crc32_nibble(NULL, 0, ping + 16, 16));
+    put32(ping + 32, vlp_crc32_nibble(NULL, vlp_get32(ping + 12), ping + 16, 16));
     dev_rx(dev, dev->now, ping, sizeof ping);
     dev->out_size = dev->log_size = 0;
 }

@@ -130,4 +130,5 @@ class Streams:
         if fields[0] & REL:
             fields[2:4] = b"\x00\x80"  # far out of the window: taken by nobody
         head = bytes(fields)
-        return frame[:2] + head + struct.pack("<I", crc32(head, self.session)) + frame[16:]
+        payload, hcrc = frame[16:-4], crc32(head, self.session)
+        return frame[:2] + head + struct.pack("<I", hcrc) + payload + struct.pack("<I", crc32(payload, hcrc))

@@ -1,6 +1,6 @@
 """The MicroPython camera as a process of its own on a pseudo-terminal whose master is descriptor ``argv[1]``.
 
-``argv[2]`` is the folder of the modules. What the box found goes to standard output, a line per image.
+What the box found goes to standard output, a line per image.
 """
 
 import json
@@ -8,9 +8,10 @@ import os
 import select
 import sys
 import time
+from pathlib import Path
 from random import Random
 
-sys.path.insert(0, sys.argv[2])
+sys.path.insert(0, str(Path(__file__).parents[2] / "micropython"))
 from vlp_camera import EXPOSURE_US, Camera, Parameter
 
 

@@ -30,12 +30,12 @@ def terminal():
 
 
 @pytest.fixture
-def start_camera(terminal, sources):
+def start_camera(terminal):
     master, _ = terminal
     with contextlib.ExitStack() as stack:
 
         def start():
-            command = [sys.executable, HERE / "pty_camera.py", str(master), sources]
+            command = [sys.executable, HERE / "pty_camera.py", str(master)]
             process = stack.enter_context(
                 subprocess.Popen(command, stdout=subprocess.PIPE, text=True, pass_fds=[master])
             )

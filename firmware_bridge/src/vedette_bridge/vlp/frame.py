@@ -69,10 +69,11 @@ def encode(
     """
     length = len(payload)
     fields = _FIELDS.pack(vf | VERSION_BITS, ch, seq, ack, length, credit, sid)
-    header = SYNC + fields + _CRC.pack(crc32(fields, salt))
+    hcrc = crc32(fields, salt)
+    header = SYNC + fields + _CRC.pack(hcrc)
     if not length:
         return header
-    return b"".join((header, payload, _CRC.pack(crc32(payload))))
+    return b"".join((header, payload, _CRC.pack(crc32(payload, hcrc))))
 
 
 def payload_for(baud: int | None, maxpl: int) -> int:

@@ -121,7 +121,7 @@ class Parser:
         if after > end:
             return None
         payload = data[body : body + length]
-        if length and crc32(payload) != int.from_bytes(data[after - 4 : after], "little"):
+        if length and crc32(payload, hcrc) != int.from_bytes(data[after - 4 : after], "little"):
             return "payload"
         if not salted and not (length and payload[0] in UNSALTED):
             return "unsalted"

@@ -6,7 +6,7 @@ BIN := .venv/bin
 EDGE := ./ $(addprefix ./plugins/vedette-,onnxruntime openvino video cnn) ./firmware_bridge
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-server demo test lint types bench fuzz soak-link peer-ultralytics docs wheels clean
+.PHONY: help setup setup-server demo test lint types bench fuzz soak-link peer-ultralytics quantize-public docs wheels clean
 
 help:
 	@echo "make demo | test | lint | types | bench | fuzz | docs | wheels | clean"
@@ -56,6 +56,7 @@ fuzz: setup
 soak-link: setup
 	$(BIN)/python firmware_bridge/tests/soak/link_faults.py
 	$(BIN)/python firmware_bridge/tests/shells/soak.py --seconds 60 --restarts 20
+	$(BIN)/python firmware_bridge/tests/soak/c_library.py
 
 .venv-ultralytics/.done: plugins/vedette-cnn/tests/peers/requirements.txt
 	$(PYTHON) -m venv .venv-ultralytics
@@ -66,6 +67,10 @@ soak-link: setup
 peer-ultralytics: setup .venv-ultralytics/.done
 	.venv-ultralytics/bin/python plugins/vedette-cnn/tests/peers/ultralytics_export.py build/ultralytics
 	$(BIN)/python plugins/vedette-cnn/tests/peers/ultralytics_parity.py build/ultralytics $(ARGS)
+
+# Quantise a public classifier and a public detector with the accuracy gate; minutes.
+quantize-public: setup-server
+	$(BIN)/python -m bench.quantize_public
 
 # Strict: a broken link, in any page of the repository, or an unlisted page is an error.
 docs: .venv/.docs

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from vedette.hookspecs import hookimpl
-from vedette.specs import PostprocessSpec
+from vedette.specs import PostprocessSpec, RecipeSpec
 
 
 @hookimpl
@@ -14,3 +15,22 @@ def vedette_postprocessors() -> Iterable[PostprocessSpec]:
     from vedette_cnn.decoders import DECODERS
 
     return DECODERS
+
+
+def _cifar_classifier() -> Any:
+    from vedette_cnn.recipes.cifar_classifier import CifarClassifier
+
+    return CifarClassifier()
+
+
+@hookimpl
+def vedette_recipes() -> Iterable[RecipeSpec]:
+    """How networks of this distribution are trained."""
+    return [
+        RecipeSpec(
+            name="cifar_classifier",
+            summary="A small classifier of 32x32 pictures, at ease in int8.",
+            task="classification",
+            build=_cifar_classifier,
+        )
+    ]

@@ -125,3 +125,41 @@ def emulator(tmp_path_factory):
     yield start
     for one in started:
         one.kill()
+
+
+@pytest.fixture(scope="session")
+def detector(data, tmp_path_factory):
+    """FastestDet, as the README of the data has it."""
+    from vedette.bundle.pack import PackRequest, pack_model
+    from vedette.registry import load_plugins
+
+    request = PackRequest(
+        model=data / "models/fastestdet_coco_352.onnx",
+        task="detection",
+        decoder="fastestdet",
+        licence="BSD-3-Clause",
+        labels=data / "models/coco80.names",
+        name="fastestdet",
+        image={"resize": "stretch", "kernel": "bilinear", "colour": "bgr", "mean": [0], "scale": [255]},
+        samples=(data / "images/bus.jpg",),
+    )
+    return pack_model(
+        request, tmp_path_factory.mktemp("packed") / "fastestdet.vedette", registry=load_plugins()
+    )
+
+
+@pytest.fixture(scope="session")
+def video_pictures(data, tmp_path_factory):
+    """Every tenth picture of a real video, as JPEG files."""
+    av = pytest.importorskip("av", reason="needs PyAV: pip install vedette-video")
+    from vedette_video.annotated_images import encode_jpeg
+
+    folder = tmp_path_factory.mktemp("pictures")
+    with av.open(str(data / "videos/one-by-one-person-detection.mp4")) as video:
+        for number, picture in enumerate(video.decode(video=0)):
+            if number % 10 == 0:
+                path = folder / f"{number:04}.jpg"
+                path.write_bytes(encode_jpeg(picture.to_ndarray(format="bgr24"), 85))
+            if number == 300:
+                break
+    return folder

@@ -13,7 +13,6 @@ import time
 import tty
 
 import pytest
-from cdevice import FIRMWARE, need
 
 from vedette_bridge.camera import CameraDetection
 from vedette_bridge.errors import AuthError, DeviceError, LinkError, ParameterError
@@ -21,18 +20,6 @@ from vedette_bridge.jpeg import sample_jpeg
 from vedette_bridge.protocols.vlp.camera import open_bridge
 
 KEY = bytes(range(32))
-
-
-@pytest.fixture(scope="session")
-def program(tmp_path_factory):
-    """Built by its own Makefile, in seconds."""
-    need("make")
-    need("gcc")
-    folder = tmp_path_factory.mktemp("posix")
-    command = ["make", "-C", str(FIRMWARE / "examples/posix"), f"BUILD={folder}", "CFLAGS=-O1 -g -Werror"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return folder / "vlp_camera"
 
 
 @pytest.fixture

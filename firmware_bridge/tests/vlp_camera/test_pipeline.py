@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from vedette import Detections, Pipeline
-from vedette.bundle.pack import PackRequest, pack_model
 from vedette.errors import ConfigError, LinkError, SourceError
 from vedette.frame import Clock, Encoded, Frame, Packed, Planar
 from vedette.packet import NotRun, Packet, Ran
@@ -306,45 +305,10 @@ def test_formats_that_cannot_be_used():
             image_of(wrong, SourceParams())
 
 
-@pytest.fixture(scope="module")
-def detector(data, tmp_path_factory):
-    """FastestDet, as the README of the data has it."""
-    request = PackRequest(
-        model=data / "models/fastestdet_coco_352.onnx",
-        task="detection",
-        decoder="fastestdet",
-        licence="BSD-3-Clause",
-        labels=data / "models/coco80.names",
-        name="fastestdet",
-        image={"resize": "stretch", "kernel": "bilinear", "colour": "bgr", "mean": [0], "scale": [255]},
-        samples=(data / "images/bus.jpg",),
-    )
-    return pack_model(
-        request, tmp_path_factory.mktemp("packed") / "fastestdet.vedette", registry=load_plugins()
-    )
-
-
-@pytest.fixture(scope="module")
-def pictures(data, tmp_path_factory):
-    """Every tenth picture of a real video, as JPEG files."""
-    av = pytest.importorskip("av", reason="needs PyAV: pip install vedette-video")
-    from vedette_video.annotated_images import encode_jpeg
-
-    folder = tmp_path_factory.mktemp("pictures")
-    with av.open(str(data / "videos/one-by-one-person-detection.mp4")) as video:
-        for number, picture in enumerate(video.decode(video=0)):
-            if number % 10 == 0:
-                path = folder / f"{number:04}.jpg"
-                path.write_bytes(encode_jpeg(picture.to_ndarray(format="bgr24"), 85))
-            if number == 300:
-                break
-    return folder
-
-
-def test_from_the_camera_through_a_model_and_back(detector, pictures, emulator, tmp_path):
+def test_from_the_camera_through_a_model_and_back(detector, video_pictures, emulator, tmp_path):
     """What is in the camera's pictures is detected, it gets the detections of each under its own number, and the time
     when it took the picture is in the file, with its uncertainty."""
-    device = emulator(fps=8, images=pictures, trigger_s=0.5)
+    device = emulator(fps=8, images=video_pictures, trigger_s=0.5)
     address = f"vlp:{device.path}"
     lamp = {"when": "person", "at_least": 0.5, "set": {"led": 255}, "otherwise": {"led": 0}}
     pipeline = Pipeline.from_dict(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from cdevice import CDevice
-from mutations import Streams
+from stream_mutations import Streams
 
 from vedette_bridge.vlp.config import Limits, LinkConfig
 from vedette_bridge.vlp.control import Hello, Ping

@@ -70,15 +70,25 @@ def planes_of(image: Packed | Planar) -> list[np.ndarray]:
     return [image.pixels] if isinstance(image, Packed) else list(image.planes)
 
 
+_servers: set[int] = set()
+"""Children that were there before the test: servers of other tests in this process, which outlive them."""
+
+
+@pytest.fixture(autouse=True)
+def _leave_servers_out():
+    _servers.clear()
+    _servers.update(children())
+
+
 def children() -> dict[int, str]:
-    """The children of this process: their ids and states (``Z``: dead and not reaped)."""
+    """The children of this process since the test began: their ids and states (``Z``: dead and not reaped)."""
     found = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             state, parent = stat.read_text().rpartition(")")[2].split()[:2]
         except OSError:
             continue
-        if int(parent) == os.getpid():
+        if int(parent) == os.getpid() and int(stat.parent.name) not in _servers:
             found[int(stat.parent.name)] = state
     return found
 

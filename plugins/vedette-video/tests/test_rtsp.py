@@ -176,8 +176,11 @@ def test_camera_that_hangs_is_an_error_in_time_and_goes_on_after_opening_again(
     began = time.monotonic()
     source.close()
     assert time.monotonic() - began < 3
-    with pytest.raises(SourceError, match=r"could not be opened within|no answer in time"):
+    began = time.monotonic()
+    # FFmpeg that is stopped in the middle of an answer calls it invalid.
+    with pytest.raises(SourceError, match=r"could not be opened within|no answer in time|cannot be opened"):
         opened(RTSP, uri_of(served), transport=transport, open_timeout_s=0.5)
+    assert time.monotonic() - began < 5
     served.go_on()
     assert steps([number_of(capture) for capture in take(opened(RTSP, uri_of(served), **TIMES), 10)]) == {1}
 

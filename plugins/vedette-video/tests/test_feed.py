@@ -132,8 +132,8 @@ def test_nothing_is_lost_of_a_recording_and_its_sender_waits(feed_of):
 
 def test_none_in_time_then_an_error_when_nothing_comes_at_all(feed_of):
     connection = Scripted()
-    feed = feed_of(connection, read_timeout_s=0.6)
     began = time.monotonic()
+    feed = feed_of(connection, read_timeout_s=0.6)
     assert feed.take(0.1) is None
     assert 0.1 <= time.monotonic() - began < 0.5
     with pytest.raises(SourceError, match=r"nothing came from rtsp://camera for 0\.6 s"):

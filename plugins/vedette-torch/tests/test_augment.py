@@ -53,7 +53,7 @@ def bounds(pixels):
 def test_flip_moves_pixels_and_boxes():
     example = numbered()
     across = Flip(horizontal=1)(example, rng())
-    assert torch.equal(across.pixels, example.pixels.flip(2))
+    assert torch.equal(across.input, example.input.flip(2))
     assert across.xyxy.tolist() == [[3, 0, 5, 2]]  # 6 - 3, 6 - 1
     down = Flip(horizontal=0, vertical=1)(example, rng())
     assert down.xyxy.tolist() == [[1, 2, 3, 4]]
@@ -63,9 +63,9 @@ def test_flip_moves_pixels_and_boxes():
 def test_cut_beyond_the_edge():
     example = numbered(boxes=((0, 0, 2, 2), (4, 2, 6, 4)))
     piece = cut(example, (-1, -2), (4, 4), 7.0, 0.25)
-    assert (piece.pixels[:, :2] == 7).all()
-    assert (piece.pixels[:, :, 0] == 7).all()
-    assert torch.equal(piece.pixels[:, 2:, 1:], example.pixels[:, :2, :3])
+    assert (piece.input[:, :2] == 7).all()
+    assert (piece.input[:, :, 0] == 7).all()
+    assert torch.equal(piece.input[:, 2:, 1:], example.input[:, :2, :3])
     assert piece.xyxy.tolist() == [[1, 2, 3, 4]]
     assert piece.class_id.tolist() == [0]
 
@@ -88,7 +88,7 @@ def test_pad_crop_keeps_size_and_finds_every_shift():
     for seed in range(200):
         moved = PadCrop(padding=1, fill=0)(marked(6, 6, (2, 2, 4, 4)), rng(seed))
         assert moved.size_wh == (6, 6)
-        assert bounds(moved.pixels) == moved.xyxy[0].tolist()
+        assert bounds(moved.input) == moved.xyxy[0].tolist()
         shifts.add(tuple(moved.xyxy[0, :2].tolist()))
     assert shifts == {(x, y) for x in (1, 2, 3) for y in (1, 2, 3)}
 
@@ -100,14 +100,14 @@ def test_crop_around_holds_the_middle_of_a_box():
         )
         assert piece.size_wh == (8, 6)
         assert len(piece.xyxy) == 1
-        assert bounds(piece.pixels) == piece.xyxy[0].tolist()
+        assert bounds(piece.input) == piece.xyxy[0].tolist()
 
 
 def test_crop_around_of_a_smaller_picture_is_filled():
     piece = CropAround(size_wh=(8, 8), fill=9.0)(numbered(), rng())
     assert piece.size_wh == (8, 8)
-    assert (piece.pixels[:, 4:] == 9).all()
-    assert (piece.pixels[:, :, 6:] == 9).all()
+    assert (piece.input[:, 4:] == 9).all()
+    assert (piece.input[:, :, 6:] == 9).all()
 
 
 def test_random_crop_scales_boxes_with_pixels():
@@ -115,24 +115,24 @@ def test_random_crop_scales_boxes_with_pixels():
     for seed in range(20):
         piece = RandomCrop(area=(0.5, 0.9), min_left=0.0)(example, rng(seed))
         assert piece.size_wh == (40, 40)
-        np.testing.assert_allclose(bounds(piece.pixels), piece.xyxy[0].tolist(), atol=1.0)
+        np.testing.assert_allclose(bounds(piece.input), piece.xyxy[0].tolist(), atol=1.0)
 
 
 def test_a_quarter_turn_is_exact():
     example = numbered(h=4, w=4)
     quarter = turned(example, 90, 1.0, (0, 0), 0.0, 0.0)
-    torch.testing.assert_close(quarter.pixels, example.pixels.rot90(-1, (1, 2)), atol=1e-3, rtol=0)
+    torch.testing.assert_close(quarter.input, example.input.rot90(-1, (1, 2)), atol=1e-3, rtol=0)
     torch.testing.assert_close(quarter.xyxy, torch.tensor([[2.0, 1, 4, 3]]), atol=1e-5, rtol=0)
 
 
 def test_turn_fills_and_moves():
     moved = turned(marked(8, 8, (1, 1, 3, 3)), 0, 1.0, (2, 3), 0.0, 0.0)
-    assert bounds(moved.pixels) == [3, 4, 5, 6]
+    assert bounds(moved.input) == [3, 4, 5, 6]
     assert moved.xyxy[0].tolist() == [3, 4, 5, 6]
     doubled = turned(marked(8, 8, (3, 3, 5, 5)), 0, 2.0, (0, 0), 0.0, 0.0)
     assert doubled.xyxy[0].tolist() == [2, 2, 6, 6]
     away = turned(numbered(), 0, 1.0, (6, 0), 33.0, 0.25)
-    assert (away.pixels == 33).all()
+    assert (away.input == 33).all()
     assert len(away.xyxy) == 0
 
 
@@ -153,13 +153,13 @@ def test_colour_by_hand():
     example = Example.of_class(torch.tensor([[[100.0, 200.0]]]), 0, 2)
     # contrast halves the distance from the mean of 150, brightness adds 25.5
     out = Colour(brightness=0.1, contrast=0.5)(example, Fixed())
-    torch.testing.assert_close(out.pixels, torch.tensor([[[150.5, 200.5]]]))
+    torch.testing.assert_close(out.input, torch.tensor([[[150.5, 200.5]]]))
 
 
 def test_hue_and_saturation_leave_grey_grey_and_need_rgb():
     grey = Example.of_class(torch.full((3, 4, 4), 90.0), 0, 2)
     out = Colour(brightness=0, contrast=0, saturation=0.5, hue=0.5)(grey, rng(3))
-    torch.testing.assert_close(out.pixels, grey.pixels, atol=0.01, rtol=0)
+    torch.testing.assert_close(out.input, grey.input, atol=0.01, rtol=0)
     with pytest.raises(VedetteError, match="for RGB pictures, not for 1 channels"):
         Colour(hue=0.1)(Example.of_class(torch.zeros(1, 2, 2), 0, 2), rng())
 
@@ -167,16 +167,16 @@ def test_hue_and_saturation_leave_grey_grey_and_need_rgb():
 def test_blur_keeps_the_sum_and_spreads():
     example = marked(21, 21, (10, 10, 11, 11))
     out = Blur(probability=1.0, sigma=(1.0, 1.0))(example, rng())
-    assert float(out.pixels[0].sum()) == pytest.approx(255, rel=1e-4)
-    assert float(out.pixels[0, 10, 10]) == pytest.approx(255 * 0.1592, rel=0.02)  # 1 / (2 pi)
+    assert float(out.input[0].sum()) == pytest.approx(255, rel=1e-4)
+    assert float(out.input[0, 10, 10]) == pytest.approx(255 * 0.1592, rel=0.02)  # 1 / (2 pi)
 
 
 def test_erase_covers_a_square_cut_at_the_edge():
     white = Example.of_class(torch.full((3, 10, 10), 255.0), 0, 2)
-    areas = {int((Erase(size=4)(white, rng(seed)).pixels[0] == 0).sum()) for seed in range(300)}
+    areas = {int((Erase(size=4)(white, rng(seed)).input[0] == 0).sum()) for seed in range(300)}
     assert max(areas) == 16
     assert min(areas) == 4
-    assert (white.pixels == 255).all(), "the picture handed in is not written to"
+    assert (white.input == 255).all(), "the picture handed in is not written to"
 
 
 def test_mix_up_shares_pixels_and_classes():
@@ -187,7 +187,7 @@ def test_mix_up_shares_pixels_and_classes():
     share = float(mixed.classes[0])
     assert 0.05 < share < 0.95
     assert mixed.classes.tolist() == pytest.approx([share, 0, 1 - share])
-    torch.testing.assert_close(mixed.pixels, torch.full((1, 2, 2), 100 * (1 - share)))
+    torch.testing.assert_close(mixed.input, torch.full((1, 2, 2), 100 * (1 - share)))
     both = MixUp()(numbered(), numbered(boxes=((0, 0, 1, 1), (2, 2, 3, 3))), rng())
     assert len(both.xyxy) == len(both.class_id) == 3
 
@@ -199,7 +199,7 @@ def test_cut_mix_shares_classes_by_area(seed):
         Example.of_class(torch.full((1, 8, 10), value), c, 2) for value, c in ((0.0, 0), (1.0, 1))
     )
     mixed = CutMix(probability=1.0)(first, second, rng(seed))
-    assert float(mixed.classes[1]) == pytest.approx(float(mixed.pixels.mean()), abs=1e-6)
+    assert float(mixed.classes[1]) == pytest.approx(float(mixed.input.mean()), abs=1e-6)
 
 
 def test_cut_mix_is_not_for_boxes():
@@ -223,10 +223,10 @@ def test_cut_mix_is_not_for_boxes():
 )
 def test_the_same_generator_gives_the_same_and_the_input_stays(change):
     example = numbered(h=9, w=9)
-    before = example.pixels.clone(), example.xyxy.clone()
+    before = example.input.clone(), example.xyxy.clone()
     one, other = change(example, rng(5)), change(example, rng(5))
-    assert torch.equal(one.pixels, other.pixels)
+    assert torch.equal(one.input, other.input)
     assert torch.equal(one.xyxy, other.xyxy)
-    assert torch.equal(example.pixels, before[0])
+    assert torch.equal(example.input, before[0])
     assert torch.equal(example.xyxy, before[1])
     assert len(one.xyxy) == len(one.class_id)

@@ -32,7 +32,7 @@ def batches(epoch=0, first_step=0, cache_mb=1, workers=0, rank=0, world=1, seed=
         rank,
         world,
     )
-    return [(b.pixels, b.targets.classes) for b in made.of_epoch(epoch, first_step)]
+    return [(b.input, b.targets.classes) for b in made.of_epoch(epoch, first_step)]
 
 
 def same(one, other):
@@ -74,14 +74,14 @@ def test_the_files_of_a_batch():
     files = [Path(f"{index}.png") for index in range(N)]
     made = TrainingBatches(SETTINGS, LoadedExamples(load, N, 1), files, None, (), None, 0)
     for step, batch in enumerate(made.of_epoch(0, 0)):
-        shown = [f"{int(pixels[0, 0, 0]) // 10}.png" for pixels in batch.pixels]
+        shown = [f"{int(pixels[0, 0, 0]) // 10}.png" for pixels in batch.input]
         assert made.files(0, step) == shown
 
 
 def test_plain_batches_are_all_of_them_unchanged():
     found = list(plain_batches(LoadedExamples(load, N, 1), range(N), 5, 0))
     assert [len(batch.targets) for batch in found] == [5, 5, 5, 5, 2]
-    assert torch.cat([batch.pixels[:, 0, 0, 0] for batch in found]).tolist() == [10 * i for i in range(N)]
+    assert torch.cat([batch.input[:, 0, 0, 0] for batch in found]).tolist() == [10 * i for i in range(N)]
     assert all(isinstance(batch.targets, Targets) for batch in found)
 
 

@@ -15,7 +15,10 @@ LOGITS = torch.tensor([[2.0, 0, 0], [0, 1, 0], [3, 0, 0], [0, 0, 1]])
 
 def targets(*class_id):
     classes = torch.nn.functional.one_hot(torch.tensor(class_id), 3).float()
-    return Targets(classes=classes, xyxy=[], class_id=[])
+    n = len(classes)
+    return Targets(
+        input=torch.zeros(n), length=torch.ones(n, dtype=int), classes=classes, xyxy=[], class_id=[]
+    )
 
 
 def loss(**changes):

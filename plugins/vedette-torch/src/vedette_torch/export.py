@@ -38,16 +38,28 @@ _PACKED = (
 
 
 def export_run(recipe: Recipe[SettingsT, SampleT], settings: SettingsT, done: TrainedRun) -> Path:
-    """Write ``model.onnx`` and ``labels.txt`` into the folder of the run; returns the model's path.
+    """Write the model (``model.onnx``) and ``labels.txt`` into the folder of the run; returns the model's path.
 
     Raises
     ------
     VedetteError
         The network cannot be exported, or the files cannot be written.
     """
-    model = done.run.path / MODEL
-    export_onnx(done.network, recipe.inputs(settings), recipe.export(settings, done.labels), model)
+    model = recipe.write(done.network, settings, done.labels, done.run.path)
     done.run.write(LABELS, "".join(f"{label}\n" for label in done.labels).encode())
+    return model
+
+
+def export_picture_network(
+    recipe: Recipe[SettingsT, SampleT],
+    network: nn.Module,
+    settings: SettingsT,
+    labels: tuple[str, ...],
+    folder: Path,
+) -> Path:
+    """One graph that takes the recipe's pictures, as ``model.onnx``; returns its path."""
+    model = folder / MODEL
+    export_onnx(network, recipe.inputs(settings), recipe.export(settings, labels), model)
     return model
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vedette.decoding import image_decoder
 from vedette.errors import VedetteError
+from vedette.frame import Frame
 from vedette.registry import load_plugins
 from vedette.specs import Affine, Roi, TensorInfo
 from vedette.vision.preprocess import ImagePreprocess
@@ -34,7 +35,7 @@ class PictureLoader:
         for name, spec in inputs.items():
             if spec.dtype != "float32" or spec.layout != "nchw":
                 raise VedetteError(f"input {name!r} of the recipe must be float32 and nchw")
-        if len({spec.size_wh for spec in inputs.values()}) != 1:
+        if len({spec.size_wh for spec in inputs.values()}) > 1:
             raise VedetteError("the picture inputs of a recipe must have one size")
         self.names = tuple(inputs)
         self._decode = image_decoder(load_plugins())
@@ -50,13 +51,16 @@ class PictureLoader:
         VedetteError
             The file cannot be read or decoded; the message names it.
         """
-        spec, preprocess = self._preprocess[name]
-        row = np.empty(spec.row_shape, np.uint8)
         try:
-            frame = read_frame(path, self._decode)
-            affine = preprocess.write(frame, Roi.whole(frame.size_wh), row)
+            return self.view(read_frame(path, self._decode), name)
         except VedetteError as error:
             raise VedetteError(f"cannot use the picture {path}: {error.message}", fix=error.fix) from error
+
+    def view(self, frame: Frame, name: str) -> tuple[Tensor, Affine]:
+        """A frame, for instance of a video, as the input ``name`` shows it; as :meth:`load`."""
+        spec, preprocess = self._preprocess[name]
+        row = np.empty(spec.row_shape, np.uint8)
+        affine = preprocess.write(frame, Roi.whole(frame.size_wh), row)
         return torch.from_numpy(row.transpose(2, 0, 1).copy()), inverted(affine)
 
 

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from vedette.bundle.manifest import Task
 from vedette.vision.spec import InputSpec
 from vedette_torch.augment.base import Augmentation, Mixing
-from vedette_torch.data.samples import BoxesSample, ImageSample
+from vedette_torch.data.samples import Sample
 from vedette_torch.example import Example, Targets
-from vedette_torch.pictures import PictureLoader
+from vedette_torch.pictures import PictureLoader, normalise
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -98,7 +98,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
-SampleT = TypeVar("SampleT", ImageSample, BoxesSample)
+SampleT = TypeVar("SampleT", bound=Sample)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +176,8 @@ class Recipe(ABC, Generic[SettingsT, SampleT]):
     @abstractmethod
     def inputs(self, settings: SettingsT) -> Mapping[str, InputSpec]:
         """The picture inputs of the graph by name, in order, as the bundle will declare them: all floating point,
-        ``nchw``, of one size. The network takes one tensor per input, normalised."""
+        ``nchw``, of one size. The network takes one tensor per input, normalised, if :meth:`prepare` is not told
+        otherwise. None for a network that sees no pictures."""
 
     @abstractmethod
     def load(self, sample: SampleT, labels: tuple[str, ...], loader: PictureLoader) -> Example:
@@ -193,6 +194,24 @@ class Recipe(ABC, Generic[SettingsT, SampleT]):
     @abstractmethod
     def export(self, settings: SettingsT, labels: tuple[str, ...]) -> ExportPlan:
         """How its outputs are read on the edge."""
+
+    def write(self, network: nn.Module, settings: SettingsT, labels: tuple[str, ...], folder: Path) -> Path:
+        """Export a trained network, on the CPU and in ``eval`` mode, into the folder of its run; returns the file to
+        pack. A recipe whose network becomes several graphs writes them here.
+
+        Raises
+        ------
+        VedetteError
+            The network cannot be exported, or the files cannot be written.
+        """
+        from vedette_torch.export import export_picture_network
+
+        return export_picture_network(self, network, settings, labels, folder)
+
+    def prepare(self, input: Tensor, settings: SettingsT) -> list[Tensor]:
+        """What the network is given of a batch's ``input (n, ...) float32``: of pictures, 0..255, one tensor per input,
+        normalised."""
+        return normalise(input, self.inputs(settings))
 
     def augmentation(self, settings: SettingsT) -> Sequence[Augmentation]:
         """What happens to training pictures, in order."""

@@ -29,7 +29,7 @@ class Colour:
 
     def __call__(self, example: Example, rng: Generator) -> Example:
         brightness, contrast, saturation, hue = rng.uniform(-1, 1, 4).tolist()
-        pixels = example.pixels
+        pixels = example.input
         mean = pixels.mean()
         pixels = (pixels - mean) * (1 + contrast * self.contrast) + mean + 255 * brightness * self.brightness
         pixels = pixels.clamp(0, 255)
@@ -41,7 +41,7 @@ class Colour:
                 )
             unit = adjust_saturation(pixels / 255, 1 + saturation * self.saturation)
             pixels = adjust_hue(unit, torch.tensor(2 * pi * hue * self.hue)) * 255
-        return replace(example, pixels=pixels)
+        return replace(example, input=pixels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,5 +56,5 @@ class Blur:
         if chance >= self.probability:
             return example
         size = 2 * min(max(round(3 * sigma), 1), (min(example.size_wh) - 1) // 2) + 1
-        pixels = gaussian_blur2d(example.pixels[None], (size, size), (sigma, sigma))[0]
-        return replace(example, pixels=pixels)
+        pixels = gaussian_blur2d(example.input[None], (size, size), (sigma, sigma))[0]
+        return replace(example, input=pixels)

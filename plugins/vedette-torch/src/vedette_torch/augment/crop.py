@@ -72,8 +72,8 @@ class RandomCrop:
         cut_h = min(max(round(h * share**0.5 / root), 1), h)
         x, y = int(rng.integers(0, w - cut_w + 1)), int(rng.integers(0, h - cut_h + 1))
         piece = cut(example, (x, y), (cut_w, cut_h), 0.0, self.min_left)
-        pixels = resize(piece.pixels[None], (h, w), antialias=True)[0]
-        return replace(piece, pixels=pixels, xyxy=piece.xyxy * torch.tensor([w / cut_w, h / cut_h] * 2))
+        pixels = resize(piece.input[None], (h, w), antialias=True)[0]
+        return replace(piece, input=pixels, xyxy=piece.xyxy * torch.tensor([w / cut_w, h / cut_h] * 2))
 
 
 def cut(
@@ -82,12 +82,12 @@ def cut(
     """The rectangle of ``size_wh`` whose top left pixel is ``corner_xy``, which may lie outside of the picture."""
     (x, y), (w, h), (width, height) = corner_xy, size_wh, example.size_wh
     beyond = (max(-x, 0), max(x + w - width, 0), max(-y, 0), max(y + h - height, 0))
-    pixels = pad(example.pixels, beyond, value=fill) if any(beyond) else example.pixels
+    pixels = pad(example.input, beyond, value=fill) if any(beyond) else example.input
     left, top = x + beyond[0], y + beyond[2]
     xyxy, kept = clip_boxes(example.xyxy - torch.tensor([x, y, x, y]), size_wh, min_left)
     return replace(
         example,
-        pixels=pixels[:, top : top + h, left : left + w],
+        input=pixels[:, top : top + h, left : left + w],
         xyxy=xyxy,
         class_id=example.class_id[kept],
     )

@@ -24,6 +24,6 @@ class Erase:
             return example
         w, h = example.size_wh
         left, top = int(x * w) - self.size // 2, int(y * h) - self.size // 2
-        pixels = example.pixels.clone()
+        pixels = example.input.clone()
         pixels[:, max(top, 0) : max(top + self.size, 0), max(left, 0) : max(left + self.size, 0)] = self.fill
-        return replace(example, pixels=pixels)
+        return replace(example, input=pixels)

@@ -29,6 +29,6 @@ def _mirrored(example: Example, axis: int) -> Example:
     """``axis`` of the pixels: 2 mirrors left to right, 1 upside down."""
     low, high = (0, 2) if axis == 2 else (1, 3)
     xyxy = example.xyxy.clone()
-    xyxy[:, low] = example.pixels.shape[axis] - example.xyxy[:, high]
-    xyxy[:, high] = example.pixels.shape[axis] - example.xyxy[:, low]
-    return replace(example, pixels=example.pixels.flip(axis), xyxy=xyxy)
+    xyxy[:, low] = example.input.shape[axis] - example.xyxy[:, high]
+    xyxy[:, high] = example.input.shape[axis] - example.xyxy[:, low]
+    return replace(example, input=example.input.flip(axis), xyxy=xyxy)

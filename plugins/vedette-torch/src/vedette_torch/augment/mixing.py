@@ -24,7 +24,7 @@ class MixUp:
         share = float(rng.beta(self.alpha, self.alpha))
         return replace(
             first,
-            pixels=first.pixels * share + second.pixels * (1 - share),
+            input=first.input * share + second.input * (1 - share),
             classes=first.classes * share + second.classes * (1 - share),
             xyxy=torch.cat([first.xyxy, second.xyxy]),
             class_id=torch.cat([first.class_id, second.class_id]),
@@ -49,7 +49,7 @@ class CutMix:
         w, h = first.size_wh
         x0, x1 = (round(min(max(x * w + sign * side * w / 2, 0), w)) for sign in (-1, 1))
         y0, y1 = (round(min(max(y * h + sign * side * h / 2, 0), h)) for sign in (-1, 1))
-        pixels = first.pixels.clone()
-        pixels[:, y0:y1, x0:x1] = second.pixels[:, y0:y1, x0:x1]
+        pixels = first.input.clone()
+        pixels[:, y0:y1, x0:x1] = second.input[:, y0:y1, x0:x1]
         share = (x1 - x0) * (y1 - y0) / (w * h)
-        return replace(first, pixels=pixels, classes=first.classes * (1 - share) + second.classes * share)
+        return replace(first, input=pixels, classes=first.classes * (1 - share) + second.classes * share)

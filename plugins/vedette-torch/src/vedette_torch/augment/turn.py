@@ -46,9 +46,9 @@ def turned(
     half[:2, 2] = 0.5
     # kornia counts from the middle of the first pixel, boxes from its corner
     of_middles = (half.inverse() @ torch.cat([affine, torch.tensor([[0.0, 0, 1]])]) @ half)[:2]
-    pixels = warp_affine(example.pixels[None] - fill, of_middles[None], (h, w))[0] + fill
+    pixels = warp_affine(example.input[None] - fill, of_middles[None], (h, w))[0] + fill
     xyxy, kept = clip_boxes(move_boxes(example.xyxy, affine), (w, h), min_left)
-    return replace(example, pixels=pixels, xyxy=xyxy, class_id=example.class_id[kept])
+    return replace(example, input=pixels, xyxy=xyxy, class_id=example.class_id[kept])
 
 
 def about_middle(

@@ -12,33 +12,65 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ImageSample:
-    """A picture and its class."""
+class Sample:
+    """Something on the disk to be looked at.
+
+    ``path`` is what to name when it cannot be used; ``group`` names what must not be split (a board, a camera).
+    """
 
     path: Path
-    class_id: int
+    group: str = ""
+
+    def class_ids(self) -> NDArray[np.int32]:
+        """``(n,)``: the classes of what is in it, one entry each."""
+        return np.zeros(0, np.int32)
+
+    def facts(self) -> bytes:
+        """What is known of it besides what the file holds: two runs are of the same data only if these agree."""
+        return b""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class BoxesSample:
+class ImageSample(Sample):
+    """A picture and its class."""
+
+    class_id: int
+
+    def class_ids(self) -> NDArray[np.int32]:
+        """Its one class."""
+        return np.array([self.class_id], np.int32)
+
+    def facts(self) -> bytes:
+        """Its class."""
+        return str(self.class_id).encode()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BoxesSample(Sample):
     """A picture and what is in it.
 
     ``xyxy (n, 4) float32`` in pixels of the upright picture, ``class_id (n,) int32``; ``template`` is a picture of the
-    same scene without findings, where the data has one; ``group`` names what must not be split (a board, a source).
+    same scene without findings, where the data has one.
     ``ignore (n,) bool`` or None (none of them): need not be found, and to find it is not wrong (VOC ``difficult``);
     ``crowd (n,) bool`` or None: such a box around many objects, in which any number may be found (COCO ``iscrowd``).
     """
 
-    path: Path
     xyxy: NDArray[np.float32]
     class_id: NDArray[np.int32]
     template: Path | None = None
-    group: str = ""
     ignore: NDArray[np.bool_] | None = None
     crowd: NDArray[np.bool_] | None = None
 
+    def class_ids(self) -> NDArray[np.int32]:
+        """Those of its boxes."""
+        return self.class_id
 
-SampleT = TypeVar("SampleT", ImageSample, BoxesSample)
+    def facts(self) -> bytes:
+        """Its boxes."""
+        return self.class_id.tobytes() + self.xyxy.tobytes()
+
+
+SampleT = TypeVar("SampleT", bound=Sample)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,16 +58,14 @@ def _units(samples: Sequence[SampleT]) -> list[list[int]]:
     """Rows that must stay together."""
     units: dict[object, list[int]] = defaultdict(list)
     for row, sample in enumerate(samples):
-        units[getattr(sample, "group", "") or row].append(row)
+        units[sample.group or row].append(row)
     return list(units.values())
 
 
 def _counts(samples: Sequence[SampleT], classes: int) -> NDArray[np.float64]:
     """How many of each class a unit holds, and how many samples."""
-    ids = [np.atleast_1d(sample.class_id) for sample in samples]
-    return np.append(np.bincount(np.concatenate(ids).astype(int), minlength=classes), len(samples)).astype(
-        float
-    )
+    ids = np.concatenate([sample.class_ids() for sample in samples])
+    return np.append(np.bincount(ids, minlength=classes), len(samples)).astype(float)
 
 
 def _deal(

@@ -48,8 +48,8 @@ class LoadedExamples:
         example = self._kept.get(index)
         if example is None:
             example = self._load(index)
-            if example.pixels.numel() <= self._room:
-                self._room -= example.pixels.numel()
+            if example.input.numel() <= self._room:
+                self._room -= example.input.numel()
                 self._kept[index] = example
         return example
 
@@ -84,7 +84,7 @@ class TrainingExamples(TorchDataset[Example]):
 
     def _augmented(self, index: int, rng: Generator) -> Example:
         example = self._loaded[index]
-        example = replace(example, pixels=example.pixels.float())
+        example = replace(example, input=example.input.float())
         for change in self._augmentation:
             example = change(example, rng)
         return example

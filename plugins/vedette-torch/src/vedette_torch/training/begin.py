@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from vedette.errors import VedetteError
-from vedette_torch.data.samples import BoxesSample, ImageSample
+from vedette_torch.data.samples import Sample
 from vedette_torch.recipe import SampleT, Settings, Splits
 from vedette_torch.training.run_folder import RunFolder, RunInfo
 
@@ -57,16 +57,13 @@ def check_same_run(folder: RunFolder, info: RunInfo, resume: bool) -> None:
         )
 
 
-def _digest(data: Path, *splits: Sequence[ImageSample] | Sequence[BoxesSample]) -> str:
-    """Over paths below ``data``, classes and boxes; not over pixels, which would take as long as an epoch."""
+def _digest(data: Path, *splits: Sequence[Sample]) -> str:
+    """Over paths and what is known of each sample; not over pixels, which would take as long as an epoch."""
     digest = hashlib.sha256()
     for samples in splits:
         for sample in samples:
             path = sample.path.relative_to(data) if sample.path.is_relative_to(data) else sample.path
             digest.update(f"{path}\0".encode())
-            if isinstance(sample, ImageSample):
-                digest.update(str(sample.class_id).encode())
-            else:
-                digest.update(sample.class_id.tobytes() + sample.xyxy.tobytes())
+            digest.update(sample.facts())
         digest.update(b"\0\0")
     return digest.hexdigest()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
 
-from vedette.vision.spec import InputSpec
 from vedette_torch.example import Batch
-from vedette_torch.pictures import normalise
 from vedette_torch.recipe import Objective
 from vedette_torch.training.distributed import sum_over_processes
 
@@ -20,7 +18,7 @@ from vedette_torch.training.distributed import sum_over_processes
 def judge(
     fabric: Fabric,
     network: nn.Module,
-    inputs: Mapping[str, InputSpec],
+    prepare: Callable[[Tensor], list[Tensor]],
     objective: Objective,
     batches: Iterable[Batch],
 ) -> dict[str, float]:
@@ -32,7 +30,7 @@ def judge(
     for batch in batches:
         batch = batch.to(fabric.device)
         with fabric.autocast():
-            outputs = network(*normalise(batch.pixels, inputs))
+            outputs = network(*prepare(batch.input))
         outputs = in_float32(outputs)
         loss = objective.loss(outputs, batch.targets)
         measure.update(outputs, batch.targets)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -203,7 +204,7 @@ class Loop:
         mine = indices[fabric.global_rank :: fabric.world_size]
         size = max(self._settings.batch_size // fabric.world_size, 1)
         batches = plain_batches(loaded, mine, size, self._hardware.workers)
-        return judge(fabric, learner.judged, learner.inputs, learner.objective, batches)
+        return judge(fabric, learner.judged, learner.prepare, learner.objective, batches)
 
     def _write_epoch(self, row: Row) -> None:
         if not self._fabric.is_global_zero:
@@ -300,7 +301,7 @@ def _build_learner(
     return Learner(
         fabric=fabric,
         settings=settings,
-        inputs=recipe.inputs(settings),
+        prepare=partial(recipe.prepare, settings=settings),
         network=network,
         wrapped=wrapped,
         optimiser=optimiser,

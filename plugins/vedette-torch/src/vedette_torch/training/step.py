@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
 
@@ -14,9 +14,7 @@ from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from vedette.vision.spec import InputSpec
 from vedette_torch.example import Batch
-from vedette_torch.pictures import normalise
 from vedette_torch.recipe import Objective, Settings
 from vedette_torch.training.average import WeightAverage
 from vedette_torch.training.distributed import sum_over_processes
@@ -24,11 +22,12 @@ from vedette_torch.training.distributed import sum_over_processes
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Learner:
-    """What learns: ``network`` is the recipe's, ``wrapped`` the same as its processes run it together."""
+    """What learns: ``network`` is the recipe's, ``wrapped`` the same as its processes run it together,
+    ``prepare`` makes what it takes of a batch."""
 
     fabric: Fabric
     settings: Settings
-    inputs: Mapping[str, InputSpec]
+    prepare: Callable[[Tensor], list[Tensor]]
     network: nn.Module
     wrapped: _FabricModule
     optimiser: Optimizer
@@ -67,7 +66,7 @@ def take_step(learner: Learner, batch: Batch, rate: float, epoch: int, step: int
     fabric, settings = learner.fabric, learner.settings
     seed_all(settings.seed, epoch, step, fabric.global_rank)
     batch = batch.to(fabric.device)
-    outputs = learner.wrapped(*normalise(batch.pixels, learner.inputs))
+    outputs = learner.wrapped(*learner.prepare(batch.input))
     loss = learner.objective.loss(outputs, batch.targets)
     total, count = sum_over_processes(float(loss.total.detach()), loss.count, device=fabric.device)
     if not isfinite(total):

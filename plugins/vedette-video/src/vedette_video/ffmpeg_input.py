@@ -154,18 +154,24 @@ class FFmpegInput:
 def _open(
     address: str, shown: str, format: str | None, options: Mapping[str, str], timeouts: tuple[float, float]
 ) -> InputContainer:
+    began_s = time.monotonic()
     try:
         return av.open(
             address, format=format, options=dict(options), timeout=timeouts, metadata_errors="replace"
         )
     except (FFmpegError, ValueError) as error:
         reason = _reason(error) if isinstance(error, FFmpegError) else "its address cannot be used"
+        if (
+            time.monotonic() - began_s >= timeouts[0]
+        ):  # an answer that did not come is "invalid data" over RTSP
+            reason = _LATE
     # Not inside of `except`: what is raised there refers to FFmpeg's error, and that quotes the password.
     raise SourceError(
         f"{shown} cannot be opened: {reason}", fix=_FIXES.get(reason, "check address and network")
     )
 
 
+_LATE = "no answer in time"
 _UNAUTHORIZED = "it wants another user and password (401)"
 _DENIED = "this user may not read it (permission denied)"
 _NO_DEVICE = "it is no camera"
@@ -180,7 +186,7 @@ _FIXES = {
 
 def _reason(error: FFmpegError) -> str:
     if isinstance(error, ExitError) or error.errno == errno.ETIMEDOUT:
-        return "no answer in time"
+        return _LATE
     if isinstance(error, HTTPUnauthorizedError):
         return _UNAUTHORIZED
     if error.errno in (errno.EACCES, errno.EPERM):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import msgspec
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from vedette.bundle.manifest import Manifest, PreprocessFeed
 from vedette.bundle.quoting import one_line
 from vedette.errors import BundleError
+from vedette.npy import read_npy
 from vedette.results import RESULT_TYPES, Result, from_builtins
 from vedette.specs import Affine, Tensor, Tensors
 from vedette.vision.spec import InputSpec
@@ -184,17 +184,7 @@ def _arrays(data: bytes) -> Iterator[tuple[str, NDArray[Any]]]:
             raise ValueError(f"more than {MAX_BYTES:,} bytes")
         for entry in archive.infolist():
             with archive.open(entry) as file:
-                yield entry.filename.removesuffix(".npy"), _array(file, entry)
-
-
-def _array(file: IO[bytes], entry: zipfile.ZipInfo) -> NDArray[Any]:
-    version = npy.read_magic(file)
-    header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, fortran, dtype = header(file)
-    if dtype.hasobject:
-        raise ValueError(f"{entry.filename!r} holds objects")
-    content = file.read()
-    if len(content) != math.prod(shape) * dtype.itemsize:
-        raise ValueError(f"{entry.filename!r} does not have the size that its header says")
-    flat = np.frombuffer(content, dtype)
-    return flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
+                try:
+                    yield entry.filename.removesuffix(".npy"), read_npy(file)
+                except ValueError as error:
+                    raise ValueError(f"{entry.filename!r}: {error}") from None

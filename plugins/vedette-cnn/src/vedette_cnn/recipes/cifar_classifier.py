@@ -9,7 +9,7 @@ import msgspec
 from torch import Tensor, nn
 
 from vedette.vision.spec import InputSpec
-from vedette_torch.augment import Augmentation, Erase, Flip, PadCrop
+from vedette_torch.augment import Augmentation, Colour, CutMix, Erase, Flip, Mixing, PadCrop
 from vedette_torch.classifier import ClassifierRecipe, ClassifierSettings
 from vedette_torch.recipe import Optimiser, Schedule
 
@@ -30,6 +30,10 @@ class CifarSettings(ClassifierSettings, frozen=True, kw_only=True):
         Residual blocks in each stage.
     shift, erase
         Augmentation in pixels: how far a picture is moved, and the side of the square that is covered (0: none).
+    light
+        Augmentation: largest change of brightness (of the range), and half of that of contrast (relative).
+    cutmix
+        Augmentation: how often a rectangle of another picture is put in.
     """
 
     epochs: Annotated[int, msgspec.Meta(ge=1)] = 60
@@ -45,6 +49,8 @@ class CifarSettings(ClassifierSettings, frozen=True, kw_only=True):
     blocks: Annotated[int, msgspec.Meta(ge=1)] = 2
     shift: Annotated[int, msgspec.Meta(ge=0)] = 4
     erase: Annotated[int, msgspec.Meta(ge=0)] = 8
+    light: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.1
+    cutmix: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
 
 
 class CifarClassifier(ClassifierRecipe[CifarSettings]):
@@ -60,8 +66,12 @@ class CifarClassifier(ClassifierRecipe[CifarSettings]):
         return (
             PadCrop(padding=settings.shift, fill=GREY),
             Flip(),
+            Colour(brightness=settings.light, contrast=2 * settings.light),
             *([Erase(size=settings.erase, fill=GREY)] if settings.erase else []),
         )
+
+    def mixing(self, settings: CifarSettings) -> Mixing | None:
+        return CutMix(probability=settings.cutmix) if settings.cutmix else None
 
     def network(self, settings: CifarSettings, labels: tuple[str, ...]) -> nn.Module:
         return ResidualNetwork(settings.widths, settings.blocks, len(labels), settings.dropout)

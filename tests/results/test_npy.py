@@ -26,7 +26,7 @@ PLAIN = scalar_dtypes().filter(lambda dtype: dtype.kind not in "mM")
 def test_reads_what_numpy_writes(array, fortran):
     array = np.asfortranarray(array) if fortran else array
     found = read_npy(io.BytesIO(written(array)))
-    assert found.dtype == array.dtype and found.shape == array.shape
+    assert (found.dtype, found.shape) == (array.dtype, array.shape)
     assert found.tobytes() == array.tobytes()
 
 

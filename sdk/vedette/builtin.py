@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
+from typing import Any
 
 from vedette.hookspecs import hookimpl
 from vedette.specs import CommandSpec, PreprocessSpec, ResultSpec, SinkSpec
@@ -34,6 +36,14 @@ def vedette_results() -> list[ResultSpec]:
         ResultSpec(name=result.type, summary=(inspect.getdoc(result) or "").partition(". ")[0], result=result)
         for result in RESULT_TYPES
     ]
+
+
+@hookimpl
+def vedette_check_ext(ext: Mapping[str, Any]) -> None:
+    """What a bundle says of its activation map."""
+    from vedette.explain.activation import parse_ext
+
+    parse_ext(ext)
 
 
 @hookimpl

@@ -10,11 +10,17 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """A picture or clip that shows why an event was raised: a file beside the event, or bytes not yet stored."""
+    """A picture or clip that shows why an event was raised: a file beside the event, or bytes not yet stored.
+
+    ``title`` says what it shows, for people (``saliency of cat 0.93``). ``sha256``: of the file at ``path``, as 64
+    hexadecimal digits.
+    """
 
     media_type: str
     path: str | None = None
     data: bytes | None = None
+    title: str = ""
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

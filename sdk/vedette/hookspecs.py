@@ -170,7 +170,8 @@ class Specs:
 
     @hookspec
     def vedette_models(self) -> Iterable[ModelSpec]:
-        """Bundles that a distribution carries, so that a ``[[stage]]`` can say ``bundle = "shapes"``.
+        """Bundles that a distribution carries, so that a ``[[stage]]`` can say ``bundle = "shapes"``, as can ``Model``,
+        ``vedette run`` and the other commands. An installed model of the same name goes before it.
 
         ```python
         from pathlib import Path

@@ -40,9 +40,13 @@ class Provider:
     distribution: str | None = None
     version: str | None = None
 
+    @property
+    def title(self) -> str:
+        """The distribution with its version; the plugin, where there is none."""
+        return f"{self.distribution} {self.version}" if self.distribution else f"plugin {self.plugin!r}"
+
     def __str__(self) -> str:
-        carrier = f"{self.distribution} {self.version}" if self.distribution else "no distribution"
-        return f"plugin {self.plugin!r} ({carrier})"
+        return f"plugin {self.plugin!r} ({self.title if self.distribution else 'no distribution'})"
 
 
 @dataclass(slots=True, eq=False)

@@ -20,9 +20,10 @@ class Ran:
 
 @dataclass(frozen=True, slots=True)
 class NotRun:
-    """The stage did not look: its ``rate`` skipped this frame, or a result it takes is not there (``no_input``)."""
+    """The stage did not look: its ``rate`` skipped this frame, a result it takes is not there (``no_input``), or the
+    frame was kept for a clip that is not due yet (``window``)."""
 
-    reason: Literal["rate", "no_input"]
+    reason: Literal["rate", "no_input", "window"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -114,7 +114,11 @@ def test_parameters_are_typed_as_the_decoder_declares_them(options, tmp_path):
         (["--param", "activation=none"], 2, "'activation' is given twice"),
         (["--param", "top_k=many"], 1, "decoder classification.top_k: Expected `int`, got `str`"),
         (["--feed", "pixels"], 2, "'pixels' is not of the form INPUT=SOURCE"),
-        (["--feed", "pixels=nothing"], 2, "'nothing' is none of image, preprocess:NAME and constant:VALUE"),
+        (
+            ["--feed", "pixels=nothing"],
+            2,
+            "'nothing' is none of image, preprocess:NAME, reference:FILE and constant:VALUE",
+        ),
         (["--feed", "pixels=constant:[1,"], 2, "'[1,' is not JSON"),
         (["--decoder", "yolo"], 1, "there is no postprocessor 'yolo'"),
         (["--labels", "missing.txt"], 1, "missing.txt: cannot be read"),
@@ -215,7 +219,7 @@ def test_inspect_as_json(archive):
         assert shown == {
             "path": str(archive.path),
             "digest": bundle.digest,
-            "signature": {"state": "unsigned", "fingerprint": None, "name": None, "reason": None},
+            "signature": dict.fromkeys(("fingerprint", "name", "reason", "carrier")) | {"state": "unsigned"},
             "labels": ["car", "person", "bücher bus"],
         }
 

@@ -183,7 +183,7 @@ def test_an_input_that_is_no_picture_is_asked_about(pack, network):
     refused(
         pack,
         asked(model),
-        "--feed x=SOURCE  what fills x float32 (1, 3): image or constant:VALUE (or --state x=OUTPUT)",
+        "--feed x=SOURCE  what fills x float32 (1, 3): image, reference:FILE or constant:VALUE (or --state x=OUTPUT)",
     )
     manifest = pack(asked(model, feeds={"x": ConstantFeed(value=[1, 2, 3])}))
     assert manifest.graphs["model"].inputs["x"].feed == ConstantFeed(value=[1, 2, 3])

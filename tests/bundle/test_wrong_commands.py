@@ -67,7 +67,7 @@ WRONG = [
     (MOBILENET, "--mean VALUES", "--scale VALUES"),
     # tensors
     (f"{NANO} --feed image=image", "there is no input 'image'", "correct --feed", "images float32"),
-    (f"{NANO} --feed images=camera", "'camera' is none of image, preprocess:NAME and constant:VALUE"),
+    (f"{NANO} --feed images=camera", "'camera' is none of image, preprocess:NAME, reference:FILE and constant:VALUE"),
     (f"{NANO} --feed images=constant:0", "--param input_wh=VALUE", "which no input takes now (--feed"),
     (f"{NANO} --state images=scores", "there is no output 'scores'", "correct --state"),
     (f"{NANO} --rows boxes", "there is no output 'boxes'", "--rows"),

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from vedette.bundle.manifest import (
     Decoder,
@@ -24,6 +26,7 @@ from vedette.bundle.manifest import (
     Run,
     StateFeed,
     StatePair,
+    TensorFeed,
     Variant,
 )
 from vedette.bundle.write import write_bundle
@@ -299,6 +302,111 @@ def sum_step():
         state=(StatePair(input="h", output="h2"),),
     )
     return graph, lambda inputs: {"h2": inputs["h"] + inputs["x"].mean(axis=(1, 2, 3))[:, None]}
+
+
+HIDDEN, CLASSES = 8, 4
+
+
+@dataclass
+class Gru:
+    """A network of two ONNX graphs, the mean colour of a 16x12 picture and a GRU step with ``CLASSES`` scores, and the
+    same in numpy (linear_before_reset = 1 in the words of the ONNX specification)."""
+
+    folder: Path
+    weights: dict[str, np.ndarray]
+    graphs: dict[str, Graph]
+
+    def write(self, name: str = "gru", graphs: dict[str, Graph] | None = None, **manifest) -> str:
+        contents = {f"{graph}.onnx": (self.folder / f"{graph}.onnx").read_bytes() for graph in self.graphs}
+        files = {graph: GraphFiles(format="onnx", files=(f"{graph}.onnx",)) for graph in self.graphs}
+        write_bundle(
+            self.folder / name,
+            Manifest(
+                schema=1, name=name, version="1.0.0", task="clip", licence="Apache-2.0",
+                graphs=graphs or self.graphs,
+                program=(Run(run="cnn"), Run(run="step")),
+                decoder=manifest.pop("decoder", Decoder(name="scores")),
+                variants={"f32": Variant(graphs=files)},
+                grades=(Grade(variant="f32", precision="f32", metric="reference", value=1.0, n=0),),
+                files={},
+                **manifest,
+            ),
+            contents,
+        )  # fmt: skip
+        return str(self.folder / name)
+
+    def scores(self, colours: np.ndarray) -> np.ndarray:
+        """``(n, 3)`` mean colours 0..1, one after the other from the initial state, to ``(n, CLASSES)``."""
+        h, found = np.zeros(HIDDEN), []
+        wz, wr, wh = np.split(self.weights["W"][0].astype(np.float64), 3)
+        rz, rr, rh = np.split(self.weights["R"][0].astype(np.float64), 3)
+        for x in colours:
+            z, r = (1 / (1 + np.exp(-(x @ w.T + h @ u.T))) for w, u in ((wz, rz), (wr, rr)))
+            h = (1 - z) * np.tanh(x @ wh.T + r * (h @ rh.T)) + z * h
+            found.append(h @ self.weights["V"])
+        return np.array(found)
+
+
+@pytest.fixture
+def gru(tmp_path) -> Gru:
+    draw = np.random.default_rng(7)
+    shapes = {"W": (1, 3 * HIDDEN, 3), "R": (1, 3 * HIDDEN, HIDDEN), "V": (HIDDEN, CLASSES)}
+    weights = {name: draw.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    image = {"size_wh": [16, 12], "resize": "stretch", "mean": [0, 0, 0], "scale": [255, 255, 255]}
+    _save(
+        tmp_path / "cnn.onnx",
+        [
+            helper.make_node("GlobalAveragePool", ["pixels"], ["means"]),
+            helper.make_node("Flatten", ["means"], ["features"]),
+        ],
+        {"pixels": ("n", 3, 12, 16)},
+        {"features": ("n", 3)},
+        {},
+    )
+    _save(
+        tmp_path / "step.onnx",
+        [
+            helper.make_node("Unsqueeze", ["x", "first"], ["sequence"]),
+            helper.make_node("Unsqueeze", ["h_in", "first"], ["h0"]),
+            helper.make_node("GRU", ["sequence", "W", "R", "", "", "h0"], ["", "h1"], hidden_size=HIDDEN,
+                             linear_before_reset=1),
+            helper.make_node("Squeeze", ["h1", "first"], ["h_out"]),
+            helper.make_node("MatMul", ["h_out", "V"], ["scores"]),
+        ],
+        {"x": ("n", 3), "h_in": ("n", HIDDEN)},
+        {"scores": ("n", CLASSES), "h_out": ("n", HIDDEN)},
+        weights | {"first": np.array([0])},
+    )  # fmt: skip
+    pixels = Input(dtype="float32", shape=(None, 3, 12, 16), feed=PreprocessFeed(name="image", params=image))
+    features = TensorFeed(graph="cnn", output="features")
+    graphs = {
+        "cnn": Graph(
+            inputs={"pixels": pixels}, outputs={"features": Output(dtype="float32", shape=(None, 3))}
+        ),
+        "step": Graph(
+            inputs={
+                "x": Input(dtype="float32", shape=(None, 3), feed=features),
+                "h_in": Input(dtype="float32", shape=(None, HIDDEN), feed=StateFeed()),
+            },
+            outputs={
+                "scores": Output(dtype="float32", shape=(None, CLASSES)),
+                "h_out": Output(dtype="float32", shape=(None, HIDDEN)),
+            },
+            state=(StatePair(input="h_in", output="h_out"),),
+        ),
+    }
+    return Gru(tmp_path, weights, graphs)
+
+
+def _save(path: Path, nodes: list, inputs: dict, outputs: dict, weights: dict) -> None:
+    def infos(shapes):
+        return [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()
+        ]
+
+    constants = [numpy_helper.from_array(array, name) for name, array in weights.items()]
+    graph = helper.make_graph(nodes, path.stem, infos(inputs), infos(outputs), constants)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10), path)
 
 
 def value_result(output: str):

@@ -57,12 +57,12 @@ BROKEN = {
     ),
     "returns one spec": (
         STAGES + "@hookimpl\ndef vedette_stages():\n    return StageSpec(name='x', summary='s', build=print)",
-        r"hook vedette_stages must return an iterable of specs, not vedette\.specs\.StageSpec",
+        r"hook vedette_stages must return an iterable of specs, not vedette\.specs\.stages\.StageSpec",
     ),
     "returns the wrong type": (
         STAGES
         + "@hookimpl\ndef vedette_backends():\n    return [StageSpec(name='x', summary='s', build=print)]",
-        r"hook vedette_backends: expected a BackendSpec, got vedette\.specs\.StageSpec",
+        r"hook vedette_backends: expected a BackendSpec, got vedette\.specs\.stages\.StageSpec",
     ),
     "returns strings": (
         STAGES + "@hookimpl\ndef vedette_stages():\n    return 'tracker'",

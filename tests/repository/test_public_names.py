@@ -42,6 +42,9 @@ MODULES = (
 )
 """Their names without a leading underscore are public, and so are the members of their classes."""
 
+IN_PARTS = ("vedette.specs",)
+"""Packages whose names are defined in their modules, and public as the package's own."""
+
 NOT_OURS = {"logger", "log", "T", "S"}
 
 
@@ -82,9 +85,10 @@ def _arguments(hook):
 
 
 def _of_module(module):
-    tree = ast.parse(Path(importlib.util.find_spec(module).origin).read_text())
+    file = Path(importlib.util.find_spec(module).origin)
+    files = sorted(file.parent.glob("*.py")) if module in IN_PARTS else [file]
     lines = []
-    for node in tree.body:
+    for node in [node for file in files for node in ast.parse(file.read_text()).body]:
         members = sorted(set(_public(node.body))) if isinstance(node, ast.ClassDef) else []
         shown = f": {' '.join(members)}" if members else ""
         lines += [f"{module} {name}{shown}" for name in _public([node])]

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import logging
 from dataclasses import dataclass, fields
@@ -42,7 +43,7 @@ def assert_same(got, wanted):
 
 def test_round_trip_of_everything(tmp_path, everything, event):
     path = tmp_path / "out.jsonl"
-    sink = open_sink(path)
+    sink = open_sink(path, evidence="inline")
     sink.write(everything)
     sink.write_event(event)
     sink.write(everything)
@@ -171,6 +172,33 @@ def test_times_stay_whole_numbers(tmp_path, everything):
     packet = lines(path)[-1]
     assert packet["clock"]["wall_ns"] == 1_764_000_000_123_456_789
     assert packet["stages"]["clip"]["result"]["window_ns"] == [[10**18, 10**18 + 1]]
+
+
+def test_evidence_of_an_event_becomes_files_beside(tmp_path, event):
+    path = tmp_path / "out.jsonl"
+    sink = open_sink(path)
+    sink.write_event(event)
+    sink.write_event(event)  # delivered again
+    sink.close()
+
+    first, again = read_jsonl(path)
+    assert first.evidence == again.evidence
+    picture, clip = first.evidence
+    assert picture.path == f"out.evidence/{event.id}-0.jpg"
+    assert picture.data is None
+    assert (tmp_path / picture.path).read_bytes() == event.evidence[0].data
+    assert picture.sha256 == hashlib.sha256(event.evidence[0].data).hexdigest()
+    assert clip == event.evidence[1], "what is a file already stays as it is"
+    assert [item.name for item in (tmp_path / "out.evidence").iterdir()] == [f"{event.id}-0.jpg"]
+
+
+def test_evidence_that_cannot_be_written_is_an_error(tmp_path, event):
+    sink = open_sink(tmp_path / "out.jsonl")
+    (tmp_path / "out.evidence").write_text("in the way")
+    with pytest.raises(PipelineError, match=r"cannot write .*out\.evidence") as caught:
+        sink.write_event(event)
+    assert "inline" in caught.value.fix
+    sink.close()
 
 
 def test_numpy_in_the_data_of_an_event(tmp_path, event):

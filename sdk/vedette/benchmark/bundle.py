@@ -17,13 +17,12 @@ from vedette.benchmark.meter import Sample, timed
 from vedette.benchmark.parts import make_pictures
 from vedette.benchmark.raw import RawRuntime
 from vedette.benchmark.rounds import Say, Series, interleave
-from vedette.bundle.bundle import open_bundle
-from vedette.bundle.store import locate
 from vedette.decoding import image_decoder
 from vedette.errors import ConfigError, PipelineError
 from vedette.machine import describe_machine
 from vedette.model.candidates import Wanted
 from vedette.model.loading import LoadedModel, load_model
+from vedette.model.named import open_named
 from vedette.model.pool import SessionPool
 from vedette.pipeline.config import Config, Stream, parse_config
 from vedette.pipeline.run import Pipeline
@@ -94,7 +93,7 @@ def bench_bundle(
     Parameters
     ----------
     bundle
-        A path, or the name of an installed model.
+        A path, or the name of a model.
     source
         What the pipeline reads, decoding included: a file or folder. Default: pictures in memory.
     rounds, seconds
@@ -112,7 +111,7 @@ def bench_bundle(
     pool = SessionPool(threads)
     with ExitStack() as stack:
         say("opening the model")
-        opened = stack.enter_context(open_bundle(locate(bundle)))
+        opened = stack.enter_context(open_named(bundle, registry))
         model = load_model(opened, registry, pool, image_decoder(registry), wanted=wanted)
         stack.callback(model.close)
         raw = RawRuntime(model, make_pictures(PICTURE_WH)[0])

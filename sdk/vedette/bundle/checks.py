@@ -41,6 +41,7 @@ def problems(manifest: schema.Manifest) -> Iterator[str]:
     yield from _check_files(manifest)
     for name, graph in manifest.graphs.items():
         yield from _check_graph(_at("graphs", name), graph, manifest.files)
+    yield from _check_time(manifest)
     yield from _check_program(manifest)
     yield from _check_variants(manifest)
     yield from _check_grades(manifest)
@@ -104,11 +105,12 @@ def _check_image(at: str, entry: schema.Input, params: Mapping[str, Any]) -> Ite
         return
     if spec.dtype != entry.dtype:
         yield f"the image is {spec.dtype}, the input {entry.dtype} - at `{at}.feed.params.dtype`"
-    if None in entry.shape[1:]:
+    sample = _sample(entry)
+    if None in sample[1:]:
         yield f"only the batch of a picture may be free, not {shape_text(entry.shape)} - at `{at}.shape`"
-    elif not _fits((None, *spec.row_shape), entry.shape):
-        row = shape_text((None, *spec.row_shape))
-        yield f"the image fills {row}, the input is {shape_text(entry.shape)} - at `{at}.feed.params`"
+    elif not _fits((None, *spec.row_shape), sample):
+        row, of = shape_text((None, *spec.row_shape)), "a sample of the input" if entry.clip else "the input"
+        yield f"the image fills {row}, {of} is {shape_text(sample)} - at `{at}.feed.params`"
 
 
 def _check_state(at: str, graph: schema.Graph) -> Iterator[str]:
@@ -137,6 +139,43 @@ def _check_state(at: str, graph: schema.Graph) -> Iterator[str]:
     for name, entry in graph.inputs.items():
         if isinstance(entry.feed, schema.StateFeed) and name not in taken:
             yield f"no pair of `state` fills it - at `{at}{_at('inputs', name)[1:]}.feed`"
+
+
+def _check_time(manifest: schema.Manifest) -> Iterator[str]:
+    """Clips fit the window, and the longest gap is longer than the way from one sample to the next."""
+    temporal = manifest.temporal
+    if temporal is not None and temporal.max_gap_ms * temporal.rate_hz < 1000 * (1 + temporal.tolerance):
+        yield (
+            f"{temporal.max_gap_ms:g} ms are no gap: at {temporal.rate_hz:g} Hz samples may be "
+            f"{1000 * (1 + temporal.tolerance) / temporal.rate_hz:g} ms apart - at `$.temporal.max_gap_ms`"
+        )
+    with_clips: list[str] = []
+    for name, graph in manifest.graphs.items():
+        clips = {key: entry for key, entry in graph.inputs.items() if entry.clip}
+        for key, entry in clips.items():
+            yield from _check_clip(_at("graphs", name, "inputs", key), entry, temporal)
+        with_clips += [name] if clips else []
+        if clips and graph.state:
+            yield f"a graph has state or clips, not both - at `{_at('graphs', name)}.state`"
+    if len(with_clips) > 1:
+        yield f"graph {with_clips[0]!r} has clips already - at `{_at('graphs', with_clips[1])}`"
+
+
+def _check_clip(at: str, entry: schema.Input, temporal: schema.Temporal | None) -> Iterator[str]:
+    if temporal is None:
+        yield f"a clip needs `temporal`, which says how long it is - at `{at}.clip`"
+    elif len(entry.shape) < 2 or entry.shape[1] not in (None, temporal.window):
+        yield (
+            f"{shape_text(entry.shape)} is not a clip of {temporal.window} samples, which axis 1 counts "
+            f"- at `{at}.shape`"
+        )
+    elif not isinstance(entry.feed, schema.PreprocessFeed | schema.TensorFeed | schema.ResultFeed):
+        yield f"what comes from here is the same in each sample, so it makes no clip - at `{at}.feed`"
+
+
+def _sample(entry: schema.Input) -> Shape:
+    """The shape that the feed fills: that of one sample, where the input is a clip."""
+    return (*entry.shape[:1], *entry.shape[2:]) if entry.clip else entry.shape
 
 
 def _check_program(manifest: schema.Manifest) -> Iterator[str]:
@@ -169,7 +208,7 @@ def _check_tensor(
     source = manifest.graphs[feed.graph].outputs.get(feed.output)
     if source is None:
         yield f"graph {feed.graph!r} has no output {feed.output!r} - at `{at}.feed.output`"
-    elif source.dtype != entry.dtype or not _fits(source.shape, entry.shape):
+    elif source.dtype != entry.dtype or not _fits(source.shape, _sample(entry)):
         yield f"the output is {_tensor(source)}, the input {_tensor(entry)} - at `{at}.feed`"
 
 

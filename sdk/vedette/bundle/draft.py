@@ -19,6 +19,7 @@ from vedette.bundle.manifest import (
     Output,
     PreprocessFeed,
     Provenance,
+    ReferenceFeed,
     Run,
     StateFeed,
     StatePair,
@@ -108,7 +109,12 @@ def _recipe(request: PackRequest, opened: OpenedModel) -> str:
 def _check_names(request: PackRequest, session: Session) -> None:
     """Everything that the user says of a tensor is about one that there is."""
     for kind, options, names, tensors in (
-        ("input", "--feed or --state", [*request.feeds, *request.state], session.inputs),
+        (
+            "input",
+            "--feed or --state",
+            [*request.feeds, *request.references, *request.state],
+            session.inputs,
+        ),
         ("output", "--state or --rows", [*request.state.values(), *request.rows], session.outputs),
     ):
         for name in names:
@@ -124,7 +130,7 @@ def _check_names(request: PackRequest, session: Session) -> None:
                 f"{request.model}: input {describe(info)} is a single number, without an axis for the batch",
                 fix="make it a constant of the model when exporting",
             )
-        if name in request.feeds and name in request.state:
+        if (name in request.feeds or name in request.references) and name in request.state:
             raise BundleError(
                 f"{request.model}: input {name!r} has both --feed and --state", fix="leave one out"
             )
@@ -133,10 +139,11 @@ def _check_names(request: PackRequest, session: Session) -> None:
 def _pictures(request: PackRequest, session: Session) -> dict[str, Fields]:
     """What is known of the inputs that take the built-in image preprocessing."""
     named = {name: feed.params for name, feed in request.feeds.items() if _is_image(feed)}
+    named |= {name: {} for name in request.references}
     free = [
         info
         for name, info in session.inputs.items()
-        if name not in request.feeds and name not in request.state
+        if name not in request.feeds and name not in request.references and name not in request.state
     ]
     if len(free) == 1 and is_picture(free[0]):
         named[free[0].name] = {}
@@ -165,7 +172,7 @@ def _missing(
         if not (name in pictures or name in request.feeds or name in request.state):
             yield (
                 f"--feed {name}=SOURCE",
-                f"what fills {describe(info)}: image or constant:VALUE (or --state {name}=OUTPUT)",
+                f"what fills {describe(info)}: image, reference:FILE or constant:VALUE (or --state {name}=OUTPUT)",
             )
     for fields in pictures.values():
         yield from missing_options(fields)
@@ -175,7 +182,8 @@ def _missing_params(
     request: PackRequest, decoder: PostprocessSpec, pictures: Mapping[str, Fields]
 ) -> Iterator[Option]:
     for item in msgspec.structs.fields(decoder.params):
-        known = item.name in request.params or (item.name == INPUT_WH and len(pictures) == 1)
+        seen = pictures.keys() - request.references.keys()
+        known = item.name in request.params or (item.name == INPUT_WH and len(seen) == 1)
         if item.required and not known:
             choices = (
                 f": {', '.join(map(str, get_args(item.type)))}" if get_origin(item.type) is Literal else ""
@@ -196,7 +204,12 @@ def _input_spec(fields: Fields, registry: Registry) -> InputSpec:
 
 def _input(info: TensorInfo, request: PackRequest, spec: InputSpec | None, registry: Registry) -> Input:
     if spec is not None:
-        feed = PreprocessFeed(name=IMAGE, params=msgspec.to_builtins(spec))
+        params = msgspec.to_builtins(spec)
+        feed: PreprocessFeed | ReferenceFeed = (
+            ReferenceFeed(file=reference_name(info.name, request), name=IMAGE, params=params)
+            if info.name in request.references
+            else PreprocessFeed(name=IMAGE, params=params)
+        )
         return Input(dtype=info.dtype, shape=(info.shape[0], *spec.row_shape), feed=feed)
     given = request.feeds.get(info.name)
     if isinstance(given, PreprocessFeed):
@@ -209,8 +222,9 @@ def _decoder_params(
 ) -> dict[str, Any]:
     """All parameters, defaults included: a later change of a default does not change this bundle."""
     given = dict(request.params)
-    if INPUT_WH in decoder.params.__struct_fields__ and len(specs) == 1:
-        given.setdefault(INPUT_WH, next(iter(specs.values())).size_wh)
+    seen = [spec for name, spec in specs.items() if name not in request.references]
+    if INPUT_WH in decoder.params.__struct_fields__ and len(seen) == 1:
+        given.setdefault(INPUT_WH, seen[0].size_wh)
     try:
         converted = registry.convert_params(decoder, given, f"decoder {decoder.name}")
     except ConfigError as error:
@@ -218,6 +232,11 @@ def _decoder_params(
         raise ConfigError(error.message, fix=f"{hint}; {error.fix}") from None
     params: dict[str, Any] = msgspec.to_builtins(converted)
     return params
+
+
+def reference_name(input_name: str, request: PackRequest) -> str:
+    """Where the picture that an input is given to compare with lies in the bundle."""
+    return f"references/{_slug(input_name)}{request.references[input_name].suffix.lower()}"
 
 
 def _is_detection_output(info: TensorInfo) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +26,8 @@ from vedette.vision.accelerator import reference_only
 class Recorder:
     """Runs a bundle on whole pictures through the reference path: nothing fused, one row, pixels by numpy alone.
 
-    Recurrent graphs start from their initial state and carry it on from picture to picture.
+    Recurrent graphs start from their initial state and carry it on from picture to picture. A clip holds the latest
+    pictures, and as long as there are too few the first one in place of those before it.
 
     Parameters
     ----------
@@ -49,6 +52,7 @@ class Recorder:
                     bundle,
                     parts.preprocess.get((graph, name)),
                     decode,
+                    item.clip,
                 )
                 for name, item in self._manifest.graphs[graph].inputs.items()
             ]
@@ -56,14 +60,22 @@ class Recorder:
         self._params = registry.convert_params(spec, self._manifest.decoder.params, f"decoder {spec.name}")
         self._postprocess = spec.build(bundle.labels)
         self._state: dict[str, dict[str, Tensor]] = {}
+        self._clips: dict[tuple[str, str], deque[Tensor]] = {}
         self.restart()
 
     def restart(self) -> None:
         """Go back to the initial state."""
         self._state = {graph: self._initial_state(graph) for graph in self._sessions}
+        self._clips = {}
 
-    def record(self, pixels: Pixels) -> Recording:
-        """Run the model once.
+    def record(
+        self,
+        pixels: Pixels,
+        results: Mapping[str, Result] = MappingProxyType({}),
+        reference: Pixels | None = None,
+    ) -> Recording:
+        """Run the model once. ``results``: of other stages, by the roles that inputs are fed from. ``reference``: in
+        place of the bundle's.
 
         Raises
         ------
@@ -76,7 +88,15 @@ class Recorder:
         outputs: dict[str, Tensors] = {}
         affine: Affine | None = None
         for step in self._manifest.program:
-            row = Row(frame=frame, roi=roi, index=0, tensors=outputs, state=self._state[step.run])
+            row = Row(
+                frame=frame,
+                roi=roi,
+                index=0,
+                results=results,
+                tensors=outputs,
+                state=self._state[step.run],
+                reference=None if reference is None else still(reference),
+            )
             with reference_only():
                 inputs[step.run], written = self._fill(step.run, row)
             affine = written if affine is None else affine
@@ -95,12 +115,26 @@ class Recorder:
         affine: Affine | None = None
         for item in self._inputs[graph]:
             info = self._sessions[graph].inputs[item.name]
+            if item.sample is not None:
+                written = self._add_sample(graph, item, row)
+                affine = written if affine is None else affine
             tensor = np.zeros((info.shape[0] or 1, *(item.row_shape or item.shape_of(row))), info.dtype)
             written = item.write(row, tensor[0, ...])
             affine = written if affine is None else affine
             tensor[1:] = tensor[0]
             filled[item.name] = tensor
         return filled, affine
+
+    def _add_sample(self, graph: str, item: PreparedInput, row: Row) -> Affine | None:
+        """Put this moment's sample at the end of a clip; the geometry of its picture."""
+        assert item.sample is not None
+        shape = item.row_shape or item.shape_of(row)
+        sample = np.zeros(shape[1:], self._sessions[graph].inputs[item.name].dtype)
+        affine = item.sample.write(row, sample)
+        clip = self._clips.setdefault((graph, item.name), deque([sample] * shape[0], maxlen=shape[0]))
+        clip.append(sample)
+        row.clips = {**row.clips, item.name: tuple(clip)}
+        return affine
 
     def _initial_state(self, graph: str) -> dict[str, Tensor]:
         shapes = {item.name: item.row_shape or () for item in self._inputs[graph]}

@@ -75,11 +75,15 @@ Feed = PreprocessFeed | StateFeed | TensorFeed | ResultFeed | ConstantFeed | Ref
 
 
 class Input(Strict, frozen=True):
-    """A graph's input. ``shape`` has the batch first; ``null`` is a free dimension."""
+    """A graph's input. ``shape`` has the batch first; ``null`` is a free dimension.
+
+    ``clip``: axis 1 is time, and holds what ``feed`` gave in the last ``temporal.window`` samples, the oldest first.
+    """
 
     dtype: str
     shape: Shape
     feed: Feed
+    clip: bool = False
 
 
 class Output(Strict, frozen=True):

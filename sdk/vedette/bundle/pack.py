@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from vedette.bundle.bundle import Bundle, open_bundle, parse_labels
-from vedette.bundle.draft import GRAPH, draft_manifest
+from vedette.bundle.draft import GRAPH, draft_manifest, reference_name
 from vedette.bundle.foreign import find_model, open_foreign
 from vedette.bundle.goldens import Recorder
 from vedette.bundle.manifest import File, Golden, Grade, Manifest, Oracle, parse_manifest
@@ -137,6 +137,8 @@ def open_draft(
     manifest = draft_manifest(request, opened, tuple(contents), registry)
     if request.labels is not None:
         contents["labels.txt"] = _labels(request)
+    contents |= {reference_name(name, request): data for name, data in _references(request, registry)}
+    contents |= request.documents.read()
     _check_manifest(manifest, contents, request.model)
     with (
         tempfile.TemporaryDirectory(prefix="vedette-pack-") as folder,
@@ -190,6 +192,12 @@ def read_sample(path: Path, decode: Decode, option: str = "--sample") -> Sample:
     """
     data = _read(path, option)
     return Sample(name=str(path), data=data, pixels=_decode(data, decode, path), origin="sample")
+
+
+def _references(request: PackRequest, registry: Registry) -> Iterator[tuple[str, bytes]]:
+    decode = image_decoder(registry)
+    for name, path in request.references.items():
+        yield name, read_sample(path, decode, f"--feed {name}=reference").data
 
 
 def _labels(request: PackRequest) -> bytes:

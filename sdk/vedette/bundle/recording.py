@@ -72,10 +72,13 @@ class Recording:
         result = json.dumps(replace(self.result, labels=()).to_builtins()).encode()
         arrays["result"] = np.frombuffer(result, np.uint8)
         buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive:
+        with zipfile.ZipFile(buffer, "w") as archive:
             for name, array in arrays.items():
-                with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as out:
-                    npy.write_array(out, np.asanyarray(array), allow_pickle=False)
+                content = io.BytesIO()
+                npy.write_array(content, np.asanyarray(array), allow_pickle=False)
+                # Compression is said here: an entry that is given as a ZipInfo takes none from the archive.
+                entry = zipfile.ZipInfo(f"{name}.npy")
+                archive.writestr(entry, content.getvalue(), zipfile.ZIP_DEFLATED, _LEVEL)
         return buffer.getvalue()
 
     @classmethod
@@ -170,8 +173,8 @@ def _by_graph(arrays: Mapping[str, Tensor], images: Images) -> tuple[_Graphs, _G
 
 
 def _exact_pixels(tensor: Tensor, spec: InputSpec | None) -> NDArray[np.uint8] | None:
-    """The pixels that give exactly ``tensor``, if there are any."""
-    if spec is None:
+    """The pixels that give exactly ``tensor``, if there are any. Clips are kept as they are."""
+    if spec is None or tensor.ndim != 4:
         return None
     pixels = pixel_half(tensor, spec)
     return pixels if np.array_equal(tensor_half(pixels, spec), tensor) else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from vedette.bundle.documents import Documents
 from vedette.bundle.manifest import ConstantFeed, PreprocessFeed, Storage, Task, Tolerance
 
 
@@ -36,6 +37,8 @@ class PackRequest:
     feeds
         What fills an input, by its name: needed unless it is the only one and a picture. For the preprocessor ``image``
         the parameters are those of ``image`` above, and its own go before.
+    references
+        Pictures to compare with, by the input that takes them: prepared as ``image`` says, and stored in the bundle.
     state
         Recurrent state: for each input that carries it the output that it becomes.
     samples
@@ -54,6 +57,8 @@ class PackRequest:
         The backend to open the model with; by default the first that can.
     origin
         Where the model comes from, for instance its address.
+    documents
+        What the bundle says to people: its card and its report.
     told
         What the file told that the user did not say, and by what it was understood, one line each; for the record.
     """
@@ -69,6 +74,7 @@ class PackRequest:
     labels: Path | Sequence[str] | None = None
     image: Mapping[str, Any] = field(default_factory=dict)
     feeds: Mapping[str, PreprocessFeed | ConstantFeed] = field(default_factory=dict)
+    references: Mapping[str, Path] = field(default_factory=dict)
     state: Mapping[str, str] = field(default_factory=dict)
     samples: Sequence[Path] = ()
     storage: Storage = "f32"
@@ -78,4 +84,5 @@ class PackRequest:
     tolerance: Tolerance | None = None
     rows: Sequence[str] = ()
     origin: str = ""
+    documents: Documents = field(default_factory=Documents)
     told: Sequence[str] = ()

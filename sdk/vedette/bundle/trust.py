@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -15,6 +15,10 @@ log = logging.getLogger("vedette.bundle")
 
 SignaturePolicy = Literal["require", "warn", "off"]
 State = Literal["trusted", "unknown", "revoked", "unsigned", "unchecked"]
+
+
+_NOBODY_KNOWN = ("unsigned", "unknown")
+"""States in which a carrier speaks for a bundle."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,14 +36,20 @@ class Signature:
         What the key is called here.
     reason
         When and why it was revoked.
+    carrier
+        The distribution that the bundle came with, ``vedette-cnn 1.0.0``, if it did not come by itself.
     """
 
     state: State
     fingerprint: str | None = None
     name: str | None = None
     reason: str | None = None
+    carrier: str | None = None
 
     def __str__(self) -> str:
+        if self.carrier and self.state in _NOBODY_KNOWN:
+            whom = "unsigned" if self.state == "unsigned" else f"signed by {self.fingerprint}"
+            return f"{whom}; came with {self.carrier}, whose code runs here too"
         key = f"{self.name!r}, {self.fingerprint}" if self.name else f"{self.fingerprint}"
         return {
             "trusted": f"signed by {key}",
@@ -63,10 +73,15 @@ class Trust:
         ``off``: all; signatures are not looked at.
     folder
         Where the keys are; default: :func:`vedette.bundle.trust_store.trust_folder`.
+    carrier
+        The installed distribution that the bundle is part of. Whoever could change that file could change the code
+        beside it, so ``warn`` does not log that it is unsigned. It is no signature: ``require`` refuses it like any
+        other.
     """
 
     policy: SignaturePolicy | Literal["tell"] = "tell"
     folder: Path | None = None
+    carrier: str | None = None
 
     def __post_init__(self) -> None:
         """A misspelt policy must not let everything pass."""
@@ -94,10 +109,11 @@ def check_signature(manifest: bytes, signature: bytes | None, where: str, trust:
     else:
         key = verify_signature(manifest, signature, where)
         found = judge(TrustStore(trust.folder), key.fingerprint)
+    found = replace(found, carrier=trust.carrier)
     if found.state != "trusted":
         if trust.policy == "require":
             raise BundleError(f"{where}: refused: {found}", fix=_what_to_do(found))
-        if trust.policy == "warn":
+        if trust.policy == "warn" and not (trust.carrier and found.state in _NOBODY_KNOWN):
             log.warning("%s: %s", where, found)
     return found
 
@@ -120,6 +136,8 @@ def judge(store: TrustStore, fingerprint: str) -> Signature:
 
 
 def _what_to_do(found: Signature) -> str:
+    if found.carrier and found.state in _NOBODY_KNOWN:
+        return "sign a copy of the bundle, and install that: vedette sign COPY --key KEY; vedette models install COPY"
     if found.state == "unsigned":
         return "get a signed one, or sign it yourself: vedette sign BUNDLE --key KEY"
     if found.state == "unknown":

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-from vedette.bundle.bundle import open_bundle
 from vedette.bundle.pack import read_sample
 from vedette.bundle.samples import Sample
 from vedette.bundle.store import locate
@@ -20,6 +19,7 @@ from vedette.cli import current_registry
 from vedette.cli.report import table
 from vedette.decoding import image_decoder
 from vedette.errors import BundleError
+from vedette.model.named import carried, open_named
 from vedette.registry import Registry
 from vedette.results import Classification, ClipPrediction, Detections, Keypoints, Result
 from vedette.sinks.record import class_name
@@ -44,19 +44,21 @@ NOT_DRAWN = "not drawn: no plugin here draws results; pip install vedette-video"
     "-o",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="FOLDER",
-    help="For the annotated pictures; default: beside the bundle, for an installed model the current folder.",
+    help="For the annotated pictures; default: beside the bundle, for one by name the current folder.",
 )
 def check(bundle: str, pictures: tuple[Path, ...], backend: str | None, output: Path | None) -> None:
     """Run BUNDLE on PICTURES, show what it finds, and try the common mistakes.
 
-    BUNDLE is a folder, a .vedette file or the name of an installed model; of a folder among PICTURES, all files in it.
+    BUNDLE is a folder, a .vedette file or the name of a model; of a folder among PICTURES, all files in it.
     What is found is listed, and drawn into a picture of its own. Then the model is run with another order of colours,
     other values, another resize ...: the mistakes that people make when they pack. The exit code is 1 if one of them is
     clearly better than what the bundle says.
     """
-    path = locate(bundle)
-    folder = output or (path.parent if path == Path(bundle) else Path())
-    if not show_check(path, pictures_in(pictures), current_registry(), backend, folder):
+    registry = current_registry()
+    path = Path(bundle)
+    by_name = carried(bundle, registry) is not None or locate(bundle) != path
+    folder = output or (Path() if by_name else path.parent)
+    if not show_check(bundle, pictures_in(pictures), registry, backend, folder):
         sys.exit(1)
 
 
@@ -70,7 +72,7 @@ def pictures_in(paths: Iterable[Path]) -> list[Path]:
 
 
 def show_check(
-    bundle: Path, pictures: Sequence[Path], registry: Registry, backend: str | None, folder: Path
+    bundle: str | Path, pictures: Sequence[Path], registry: Registry, backend: str | None, folder: Path
 ) -> bool:
     """Check a bundle and print what comes of it. Annotated pictures are written into ``folder``, over those of an
     earlier check. Returns whether no mistake was found.
@@ -86,7 +88,7 @@ def show_check(
         )
     decode = image_decoder(registry)
     samples = [read_sample(path, decode, "the picture") for path in pictures]
-    with open_bundle(bundle) as opened, open_trial(opened, registry, backend) as trial:
+    with open_named(bundle, registry) as opened, open_trial(opened, registry, backend) as trial:
         manifest = opened.manifest
         noun = "picture" if len(samples) == 1 else "pictures"
         click.echo(

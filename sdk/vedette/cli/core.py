@@ -35,6 +35,7 @@ CORE_COMMANDS = {
         _command("verify", "Prove a bundle on this box."),
         _command("sign", "Vouch for a bundle with a key."),
         _command("keys", "Make keys; say whose bundles may run here."),
+        _command("outbox", "Show what waits to be delivered, and what was refused."),
         _command("models", "Install, list, roll back and remove models."),
         _command("plugins", "List all plugins, with their state and what they provide."),
         _command("new-plugin", "Write a new plugin: a package that works, with tests that pass."),

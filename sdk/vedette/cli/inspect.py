@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from vedette.bundle.bundle import Bundle, open_bundle
+from vedette.bundle.documents import CARD, REPORT
 from vedette.bundle.manifest import (
     ConstantFeed,
     Feed,
@@ -22,7 +23,10 @@ from vedette.bundle.manifest import (
     TensorFeed,
 )
 from vedette.bundle.store import locate
+from vedette.cli import current_registry
+from vedette.errors import BundleError
 from vedette.inference import shape_text
+from vedette.model.named import open_named
 
 SHOWN_LABELS = 8
 
@@ -30,14 +34,24 @@ SHOWN_LABELS = 8
 @click.command()
 @click.argument("bundle")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def inspect(bundle: str, as_json: bool) -> None:
+@click.option(
+    "--card", is_flag=True, help="Print the card: what the model is for, how good it is, its limits."
+)
+def inspect(bundle: str, as_json: bool, card: bool) -> None:
     """Show what a bundle holds, and compare every file with its hash.
 
-    BUNDLE is a folder, a .vedette file or the name of an installed model. Nothing of it is run, and no plugin is
+    BUNDLE is a folder, a .vedette file or the name of a model. Nothing of it is run, and no plugin is
     needed.
     """
-    with open_bundle(locate(bundle)) as opened:
+    if as_json and card:
+        raise click.UsageError("--json or --card, not both")
+    path = locate(bundle)
+    # Plugins are loaded only for a name that is nothing else: a broken one must not stand before a bundle.
+    with open_bundle(path) if path.exists() else open_named(bundle, current_registry()) as opened:
         opened.check_files()
+        if card:
+            click.echo(card_of(opened), nl=False)
+            return
         click.echo(json.dumps(bundle_as_json(opened), indent=2) if as_json else bundle_as_text(opened))
 
 
@@ -54,9 +68,28 @@ def bundle_as_json(bundle: Bundle) -> dict[str, Any]:
 
 def bundle_as_text(bundle: Bundle) -> str:
     """A bundle in words. What a terminal would take for a command is not passed on to it."""
-    return "\n".join(
-        "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line)
-        for line in _lines(bundle)
+    return "\n".join(map(_harmless, _lines(bundle)))
+
+
+def card_of(bundle: Bundle) -> str:
+    """The card, as harmless to a terminal.
+
+    Raises
+    ------
+    BundleError
+        The bundle has none.
+    """
+    if CARD not in bundle.manifest.files:
+        raise BundleError(
+            f"{bundle.path}: there is no {CARD} in it", fix="`vedette pack --card FILE` puts one in"
+        )
+    lines = bundle.read(CARD).decode("utf-8", "replace").splitlines()
+    return "".join(f"{_harmless(line)}\n" for line in lines)
+
+
+def _harmless(line: str) -> str:
+    return "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line
     )
 
 
@@ -68,6 +101,9 @@ def _lines(bundle: Bundle) -> Iterator[str]:
     yield f"  digest      sha256 {bundle.digest}"
     yield f"  signature   {bundle.signature}"
     yield f"  licence     {manifest.licence}"
+    if documents := [name for name in (CARD, REPORT) if name in manifest.files]:
+        more = "; --card prints it" if CARD in documents else ""
+        yield f"  for people  {', '.join(documents)}{more}"
     yield f"  files       {len(manifest.files)}, {_size(size)}, all match their hashes"
     yield from _graphs(manifest)
     yield f"decoder {manifest.decoder.name}"

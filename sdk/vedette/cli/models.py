@@ -1,4 +1,4 @@
-"""``vedette models``: what is installed on this box."""
+"""``vedette models``: what is installed on this box, and what came with distributions."""
 
 from __future__ import annotations
 
@@ -16,38 +16,48 @@ from vedette.bundle.trust import SignaturePolicy, Trust
 from vedette.cli import current_registry
 from vedette.cli.report import table
 from vedette.decoding import image_decoder
-from vedette.errors import BundleError
+from vedette.errors import BundleError, VedetteError
 from vedette.model.loading import load_model
+from vedette.model.named import open_carried
 from vedette.model.pool import SessionPool
+from vedette.registry import Registry
+from vedette.specs import ModelSpec
 
 
 @click.group()
 def models() -> None:
     """Install models, go back to the version before, and remove them.
 
-    A pipeline names an installed model by its name: bundle = "yolox-nano".
+    A pipeline names a model by its name: bundle = "yolox-nano". One that is installed goes before one of the same name
+    that came with a distribution.
     """
 
 
 @models.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
-    """List the installed models. A damaged one is listed with what is wrong."""
-    store = ModelStore()
+    """List the models that a pipeline can name: those that are installed, and those that came with distributions. A
+    damaged one is listed with what is wrong.
+    """
+    store, registry = ModelStore(), current_registry()
     found = [describe_model(model) for model in store.models()]
+    installed = {model["name"] for model in found}
+    carried = [describe_carried(spec, registry, spec.name in installed) for spec in registry.models.values()]
     if as_json:
-        click.echo(json.dumps({"folder": str(store.root), "models": found}, indent=2))
-    elif found:
+        plain = {"folder": str(store.root), "models": found, "carried": carried}
+        click.echo(json.dumps(plain, indent=2))
+    elif found or carried:
         rows = [
             [
                 model["name"],
                 model["version"] or "-",
-                model["previous"] or "-",
+                model.get("previous") or "-",
+                model.get("carrier") or "installed",
                 model["problem"] or model["says"],
             ]
-            for model in found
+            for model in (*found, *carried)
         ]
-        click.echo("\n".join(table(["name", "version", "before it", "state"], rows)))
+        click.echo("\n".join(table(["name", "version", "before it", "from", "state"], rows)))
     else:
         click.echo(f"no models in {store.root}")
 
@@ -114,6 +124,35 @@ def describe_model(model: Installed) -> dict[str, Any]:
                 "says": str(bundle.signature),
             }
     except BundleError as error:
+        return plain | {"problem": error.message}
+
+
+def describe_carried(spec: ModelSpec, registry: Registry, hidden: bool) -> dict[str, Any]:
+    """A model that a distribution carries, in plain values. ``hidden``: an installed one of its name goes before."""
+    plain: dict[str, Any] = {
+        "name": spec.name,
+        "carrier": registry.provider(spec).title,
+        "task": spec.task,
+        "summary": spec.summary,
+        "path": None,
+        "version": None,
+        "digest": None,
+        "signature": None,
+        "says": None,
+        "hidden": hidden,
+        "problem": None,
+    }
+    try:
+        with open_carried(spec, registry) as bundle:
+            says = "not used: an installed one goes before" if hidden else str(bundle.signature)
+            return plain | {
+                "path": str(bundle.path),
+                "version": bundle.manifest.version,
+                "digest": bundle.digest,
+                "signature": dataclasses.asdict(bundle.signature),
+                "says": says,
+            }
+    except VedetteError as error:
         return plain | {"problem": error.message}
 
 

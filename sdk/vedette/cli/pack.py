@@ -14,6 +14,7 @@ import click
 import msgspec
 
 from vedette.bundle.bundle import open_bundle
+from vedette.bundle.documents import Documents
 from vedette.bundle.manifest import ConstantFeed, PreprocessFeed, Storage, Task, Tolerance
 from vedette.bundle.opened import OpenedModel, open_model
 from vedette.bundle.options import typed_params
@@ -28,6 +29,7 @@ from vedette.registry import Registry
 from vedette.vision.spec import Anchor, Colour, Layout, Resize
 
 FILE = click.Path(path_type=Path)
+REFERENCE = "reference:"
 IMAGE_OPTIONS = (
     "size_wh",
     "resize",
@@ -133,7 +135,8 @@ def _choice(values: Any) -> click.Choice[str]:
     callback=_pairs,
     multiple=True,
     metavar="INPUT=SOURCE",
-    help="What fills an input: image, preprocess:NAME or constant:VALUE (JSON).",
+    help="What fills an input: image, preprocess:NAME, reference:FILE (a picture to compare with) or "
+    "constant:VALUE (JSON).",
 )
 @click.option(
     "--state",
@@ -190,6 +193,10 @@ def _choice(values: Any) -> click.Choice[str]:
 @click.option(
     "--rows", multiple=True, metavar="OUTPUT", help="A list of records in no certain order, as after NMS."
 )
+@click.option(
+    "--card", type=FILE, metavar="FILE", help="Markdown for people: what the model is for, and its limits."
+)
+@click.option("--report", type=FILE, metavar="FILE", help="A page of HTML about how good the model is.")
 @click.option("--output", "-o", type=FILE, help="A folder or .vedette file; default: NAME-VERSION.vedette")
 @click.option("--overwrite", is_flag=True, help="Replace the bundle that is there.")
 def pack(
@@ -199,6 +206,8 @@ def pack(
     state: Mapping[str, str],
     samples: Iterable[Path],
     checks: Iterable[Path],
+    card: Path | None,
+    report: Path | None,
     output: Path | None,
     overwrite: bool,
     **rest: Any,
@@ -211,13 +220,20 @@ def pack(
     """
     registry = current_registry()
     image = {name: rest.pop(name) for name in IMAGE_OPTIONS}
+    references = {
+        name: Path(source.removeprefix(REFERENCE))
+        for name, source in feeds.items()
+        if source.startswith(REFERENCE)
+    }
     request = PackRequest(
         model=model,
         params=params,
-        feeds={name: _feed(name, source) for name, source in feeds.items()},
+        feeds={name: _feed(name, source) for name, source in feeds.items() if name not in references},
+        references=references,
         state=state,
         image={name: value for name, value in image.items() if value is not None},
         samples=pictures_in(samples),
+        documents=Documents(card=card, report=report),
         **rest,
     )
     with open_model(request, registry) as opened:
@@ -276,5 +292,6 @@ def _feed(name: str, source: str) -> PreprocessFeed | ConstantFeed:
         except ValueError:
             raise click.BadParameter(f"{rest!r} is not JSON, as in --feed {name}=constant:[0.5,1]") from None
     raise click.BadParameter(
-        f"{source!r} is none of image, preprocess:NAME and constant:VALUE", param_hint="--feed"
+        f"{source!r} is none of image, preprocess:NAME, reference:FILE and constant:VALUE",
+        param_hint="--feed",
     )

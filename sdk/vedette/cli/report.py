@@ -101,12 +101,28 @@ def _stage_rows(summary: Summary) -> list[list[Any]]:
     return rows
 
 
+def _evidence(plain: dict[str, Any]) -> str:
+    """What evidence was made, and what it cost."""
+    left = [f"{plain[name]} {name}" for name in ("skipped", "without", "failed") if plain[name]]
+    made = f"{plain['maps']} maps of evidence by {plain['method']} for {plain['explained']} events"
+    cost = f"{plain['inferences']} further inferences, {plain['mean_ms'].get('map', 0.0):.0f} ms each map"
+    return ", ".join([made, cost, *left])
+
+
 def _notes(summary: Summary) -> Iterable[str]:
     for name, stage in summary.stages.items():
         for reason in stage.get("fallbacks", ()):
             yield f"note: stage {name!r} did not use {reason}"
         if problem := stage.get("proof", {}).get("problem"):
             yield f"note: stage {name!r} was used although its proof failed: {problem}"
+        if stage["resets"]:
+            yield f"note: stage {name!r}: state began afresh: {_counted(stage['resets'])}"
+        if stage["samples"]:
+            yield f"note: stage {name!r}: samples in time: {_counted(stage['samples'])}"
+        if evidence := stage.get("evidence"):
+            yield f"note: stage {name!r}: {_evidence(evidence)}"
+            for error, count in evidence["errors"].items():
+                yield f"error: {count} x no evidence: {error}"
         for error, count in stage["errors"].items():
             yield f"error: {count} x {error}"
     for name, stream in summary.streams.items():
@@ -114,13 +130,28 @@ def _notes(summary: Summary) -> Iterable[str]:
             yield _recording(name, stream["recording"])
         if outage := _outage(stream["outages"]):
             yield f"note: stream {name!r}: {outage}"
+        if resumed := stream["resumed"]:
+            what = ", ".join(f"{place} {how}" for place, how in resumed["stages"].items())
+            yield f"note: stream {name!r}: went on at frame {resumed['frame']}: {what or 'nothing restored'}"
         if stream["error"]:
             yield f"error: stream {name!r}: {stream['error']}"
     for name, sink in summary.sinks.items():
         for error, count in sink["errors"].items():
             yield f"error: {count} x sink {name!r}: {error}"
+        yield from _outbox(name, sink.get("outbox", {}))
     if not summary.balanced:
         yield "error: the counts do not add up; this is a defect in vedette, please report it"
+
+
+def _outbox(name: str, status: dict[str, Any]) -> Iterable[str]:
+    """What a sink still keeps, and what it could not deliver."""
+    if status.get("waiting"):
+        why = f": {status['trouble']}" if status.get("trouble") else ""
+        yield f"note: sink {name!r}: {status['waiting']} events wait to be delivered{why}"
+    for what in ("refused", "dropped"):
+        if status.get(what):
+            why = f", the last: {status['refused_last']}" if what == "refused" else ", the outbox was full"
+            yield f"error: sink {name!r}: {status[what]} events were {what}{why}"
 
 
 def _outage(outages: dict[str, Any]) -> str:
@@ -132,6 +163,10 @@ def _outage(outages: dict[str, Any]) -> str:
         f"{state}; reopened {outages['reopened']} times, without pictures for {outages['without_pictures_s']:.1f} s, "
         f"last error: {outages['last_error']}"
     )
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} x {what}" for what, count in counts.items())
 
 
 def _recording(stream: str, recording: dict[str, Any]) -> str:

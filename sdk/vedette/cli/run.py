@@ -30,6 +30,7 @@ from vedette.pipeline.summary import Summary
 @click.option(
     "--param", "params", multiple=True, metavar="KEY=VALUE", help="Parameter of the model's decoder."
 )
+@click.option("--reference", help="Picture that a model that compares is to compare with.")
 @click.option("--every", type=int, default=1, show_default=True, help="Look at every n-th frame.")
 @click.option("--threads", type=int, help="Processor threads to keep busy; default all.")
 @click.option("--summary", type=click.Path(path_type=Path), help="Write the summary to this JSON file.")
@@ -44,12 +45,13 @@ def run(
     devices: tuple[str, ...],
     backend: str | None,
     params: tuple[str, ...],
+    reference: str | None,
     every: int,
     threads: int | None,
     summary: Path | None,
     quiet: bool,
 ) -> None:
-    r"""Run PIPELINE.toml, or run a BUNDLE (or an installed model) over a SOURCE (a video, a picture, a folder).
+    r"""Run PIPELINE.toml, or run a BUNDLE (or a model by its name) over a SOURCE (a video, a picture, a folder).
 
     \b
     vedette run pipeline.toml --summary summary.json
@@ -60,7 +62,7 @@ def run(
     quick = {"jsonl": jsonl, "video": video, "images": images}
     if what.endswith(".toml"):
         options: dict[str, Any] = {"SOURCE": source, **quick, "--record": record}
-        options |= {"--device": devices, "--backend": backend, "--param": params}
+        options |= {"--device": devices, "--backend": backend, "--param": params, "--reference": reference}
         given = [name for name, value in options.items() if value]
         if given:
             raise click.UsageError(f"a pipeline file says these itself: {', '.join(given)}")
@@ -71,7 +73,7 @@ def run(
                 "give a SOURCE for the bundle, for example: vedette run model.vedette video.mp4"
             )
         config, base_dir = (
-            _quick_config(what, source, record, quick, devices, backend, params, every, threads),
+            _quick_config(what, source, record, quick, devices, backend, params, reference, every, threads),
             Path(),
         )
     _execute(config, base_dir, summary, quiet)
@@ -120,6 +122,7 @@ def _quick_config(
     devices: tuple[str, ...],
     backend: str | None,
     params: tuple[str, ...],
+    reference: str | None,
     every: int,
     threads: int | None,
 ) -> Config:
@@ -130,12 +133,13 @@ def _quick_config(
         "every": every,
         "params": dict(_pair(item) for item in params),
     }
+    stage |= {name: value for name, value in (("backend", backend), ("reference", reference)) if value}
     sinks = [{"use": use, "params": {"path": str(path)}} for use, path in outputs.items() if path is not None]
     stream = {"name": "stream", "source": source} | ({"record": record} if record else {})
     plain: dict[str, Any] = {
         "name": Path(bundle).name.removesuffix(".vedette"),
         "stream": [stream],
-        "stage": [stage | ({"backend": backend} if backend else {})],
+        "stage": [stage],
         "sink": sinks or [{"use": "stdout"}],
     }
     return parse_config(plain | ({"threads": threads} if threads else {}), "command line")

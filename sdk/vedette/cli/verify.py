@@ -13,12 +13,12 @@ from typing import Any, get_args
 import click
 import msgspec
 
-from vedette.bundle.bundle import Bundle, open_bundle
-from vedette.bundle.store import locate
+from vedette.bundle.bundle import Bundle
 from vedette.cli import current_registry
 from vedette.cli.report import table
 from vedette.model.candidates import Wanted
 from vedette.model.loading import Replace
+from vedette.model.named import open_named
 from vedette.proof.oracle import oracle_text
 from vedette.proof.verify import Verdict
 from vedette.proof.verify import verify as verify_bundle
@@ -50,7 +50,7 @@ def verify(
 ) -> None:
     """Prove BUNDLE on each backend and device here that can run it.
 
-    BUNDLE is a folder, a .vedette file or the name of an installed model. Every file is compared with its hash, and the
+    BUNDLE is a folder, a .vedette file or the name of a model. Every file is compared with its hash, and the
     bundle's goldens are run: preprocess, raw outputs and decoded results, each against what was recorded. What comes of
     it is remembered: a pipeline does not prove it again.
 
@@ -65,7 +65,7 @@ def verify(
     )
     registry = current_registry()
     threads = len(os.sched_getaffinity(0))
-    with open_bundle(locate(bundle)) as opened:
+    with open_named(bundle, registry) as opened:
         opened.check_files()
         parts = Replace(batch=batch, threads_per_request=1)
         verdicts = list(verify_bundle(opened, registry, wanted, parts, threads))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -22,7 +22,7 @@ from vedette.bundle.manifest import (
 from vedette.errors import BundleError, PipelineError
 from vedette.frame import Clock, Decode, Encoded, Frame, Pixels, fourcc_of
 from vedette.results import Result
-from vedette.specs import Affine, PreprocessSpec, Roi, Tensor, TensorInfo, Tensors
+from vedette.specs import Affine, Preprocess, PreprocessSpec, Roi, Tensor, TensorInfo, Tensors
 
 
 @dataclass(slots=True, eq=False)
@@ -36,6 +36,10 @@ class Row:
     tensors: Mapping[str, Tensors] = field(default_factory=dict)
     """Outputs of the graphs that ran before, by graph and name, all rows."""
     state: Tensors = field(default_factory=dict)
+    clips: Mapping[str, Sequence[Tensor]] = field(default_factory=dict)
+    """The samples of each clip input, the oldest first."""
+    reference: Frame | None = None
+    """In place of the one that the bundle has."""
 
 
 Write = Callable[[Row, Tensor], Affine | None]
@@ -44,12 +48,14 @@ Write = Callable[[Row, Tensor], Affine | None]
 
 @dataclass(frozen=True, slots=True)
 class PreparedInput:
-    """An input of a graph, ready to be filled. ``row_shape`` is ``None`` where it depends on the data."""
+    """An input of a graph, ready to be filled. ``row_shape`` is ``None`` where it depends on the data. ``sample``: what
+    writes one sample of an input that is a clip."""
 
     name: str
     write: Write
     row_shape: tuple[int, ...] | None
     shape_of: Callable[[Row], tuple[int, ...]]
+    sample: PreparedInput | None = None
 
 
 def prepare_input(
@@ -59,6 +65,8 @@ def prepare_input(
     bundle: Bundle,
     preprocess: tuple[PreprocessSpec, Any] | None,
     decode: Decode,
+    clip: bool = False,
+    reference: Pixels | None = None,
 ) -> PreparedInput:
     """Bind a feed to the real tensor of a session.
 
@@ -70,7 +78,15 @@ def prepare_input(
         The manifest's shape of the input: settles free dimensions other than the batch.
     preprocess
         Specification and converted parameters, for feeds that have one.
+    clip
+        Axis 1 of the tensor is time. Where a row has no clip (a still picture) its one sample fills all of it.
+    reference
+        What a model that compares is to compare with, in place of the bundle's picture.
     """
+    if clip:
+        one = replace(info, shape=(info.shape[0], *info.shape[2:]))
+        sample = prepare_input(feed, one, (declared[0], *declared[2:]), bundle, preprocess, decode)
+        return _clip(sample, info.shape[1] or declared[1] or 1)
     fixed = _row_shape(info, declared)
     if isinstance(feed, PreprocessFeed):
         assert preprocess is not None
@@ -80,11 +96,10 @@ def prepare_input(
     if isinstance(feed, ReferenceFeed):
         assert preprocess is not None
         spec, params = preprocess
-        reference = np.zeros(_demand(fixed, info.name), info.dtype)
-        data = bundle.read(feed.file)
-        frame = still(decode(Encoded(fourcc_of(data), data, (0, 0))))
-        spec.build(params, info).write(frame, Roi.whole(frame.size_wh), reference)
-        return _prepared(info.name, _copier(lambda row: reference), fixed, None)
+        stored = np.zeros(_demand(fixed, info.name), info.dtype)
+        writer = spec.build(params, info)
+        _write_whole(writer, still(reference or stored_picture(bundle, feed, decode)), stored)
+        return _prepared(info.name, _reference(writer, stored), fixed, None)
     if isinstance(feed, ConstantFeed):
         constant = _constant(feed, info, fixed)
         return _prepared(info.name, _copier(lambda row: constant), constant.shape, None)
@@ -102,6 +117,50 @@ def still(pixels: Pixels) -> Frame:
     """A frame of its own around one picture: for single images, goldens and references."""
     clock = Clock(mono_ns=0, wall_ns=0)
     return Frame(stream="", epoch=0, ticket=0, seq=0, size_wh=pixels.size_wh, clock=clock, image=pixels)
+
+
+def stored_picture(bundle: Bundle, feed: ReferenceFeed, decode: Decode) -> Pixels:
+    """What the bundle itself compares with."""
+    data = bundle.read(feed.file)
+    return decode(Encoded(fourcc_of(data), data, (0, 0)))
+
+
+def _reference(writer: Preprocess, stored: Tensor) -> Write:
+    """The bundle's own reference, prepared once, or a row's."""
+
+    def write(row: Row, out: Tensor) -> None:
+        if row.reference is None:
+            np.copyto(out, stored)
+        else:
+            _write_whole(writer, row.reference, out)
+
+    return write
+
+
+def _write_whole(writer: Preprocess, frame: Frame, out: Tensor) -> None:
+    writer.write(frame, Roi.whole(frame.size_wh), out)
+
+
+def _clip(sample: PreparedInput, length: int) -> PreparedInput:
+    """An input of ``length`` samples."""
+
+    def write(row: Row, out: Tensor) -> Affine | None:
+        samples = row.clips.get(sample.name)
+        if samples is None:
+            affine = sample.write(row, out[0, ...])
+            out[1:] = out[0]
+            return affine
+        for at, value in enumerate(samples):
+            out[at] = value
+        return None
+
+    return PreparedInput(
+        sample.name,
+        write,
+        None if sample.row_shape is None else (length, *sample.row_shape),
+        lambda row: (length, *sample.shape_of(row)),
+        sample,
+    )
 
 
 def _prepared(
@@ -127,7 +186,7 @@ def _copier(value: Callable[[Row], Tensor]) -> Write:
 
 
 def _column(row: Row, role: str, column: str) -> Tensor:
-    value = getattr(row.results[role], column, None)
+    value = getattr(row.results.get(role), column, None)
     if not isinstance(value, np.ndarray):
         raise PipelineError(f"the result of {role!r} has no column {column!r}, which the model is fed with")
     return np.asarray(value[row.index])

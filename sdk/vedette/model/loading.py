@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vedette.bundle.bundle import Bundle
-from vedette.bundle.manifest import Graph, PreprocessFeed, ReferenceFeed, StatePair
+from vedette.bundle.manifest import Graph, Input, Output, PreprocessFeed, ReferenceFeed, StatePair
 from vedette.errors import BackendError, PluginError
-from vedette.frame import Decode
+from vedette.frame import Decode, Pixels
+from vedette.inference import describe, shape_text
 from vedette.model.candidates import Wanted, choose
 from vedette.model.feeds import PreparedInput, Row, prepare_input
 from vedette.model.pool import Lease, SessionPool
@@ -33,6 +34,7 @@ from vedette.specs import (
     PreprocessSpec,
     Session,
     Tensor,
+    TensorInfo,
     Tensors,
 )
 from vedette.vision.spec import InputSpec
@@ -54,6 +56,8 @@ class Replace:
     batch: int = 1
     threads_per_request: int = 1
     cache_dir: Path | None = None
+    reference: Pixels | None = None
+    """What a model that compares is to compare with, in place of the picture in its bundle."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -301,7 +305,7 @@ def _open_graph(
         threads=pool.threads,
         threads_per_request=replace.threads_per_request,
         batch=replace.batch,
-        fuse=_fusible(name, parts),
+        fuse=_fusible(name, graph, parts),
         cache_dir=replace.cache_dir,
     )
     key = (bundle.digest, name, candidate, repr(execution), repr(sorted(replace.options.items())))
@@ -312,7 +316,7 @@ def _open_graph(
         inputs = tuple(
             prepare_input(
                 item.feed, session.inputs[input_name], _declared(item.shape, session, input_name), bundle,
-                parts.preprocess.get((name, input_name)), decode,
+                parts.preprocess.get((name, input_name)), decode, item.clip, replace.reference,
             )
             for input_name, item in graph.inputs.items()
         )  # fmt: skip
@@ -345,10 +349,10 @@ def _opener(
     return factory
 
 
-def _fusible(graph: str, parts: Parts) -> dict[str, InputSpec]:
+def _fusible(graph: str, declared: Graph, parts: Parts) -> dict[str, InputSpec]:
     fused = {}
     for (owner, name), (spec, params) in parts.preprocess.items():
-        wish = spec.fuse(params) if owner == graph else None
+        wish = spec.fuse(params) if owner == graph and not declared.inputs[name].clip else None
         if wish is not None:
             fused[name] = wish
     return fused
@@ -374,6 +378,24 @@ def _check_tensors(bundle: Bundle, name: str, graph: Graph, session: Session) ->
                 f"model's own ({', '.join(sorted(real))}) do not agree",
                 fix="pack the model again",
             )
+    for pair in graph.state:
+        for key, stated, found in (
+            (f"inputs.{pair.input}", graph.inputs[pair.input], session.inputs[pair.input]),
+            (f"outputs.{pair.output}", graph.outputs[pair.output], session.outputs[pair.output]),
+        ):
+            _check_state(f"bundle {bundle.manifest.name!r}: graphs.{name}.{key}", stated, found)
+
+
+def _check_state(where: str, stated: Input | Output, found: TensorInfo) -> None:
+    """State that is kept in another shape than the model's would be wrong from the second step on."""
+    fits = len(stated.shape) == len(found.shape) and all(
+        a is None or b is None or a == b for a, b in zip(stated.shape, found.shape, strict=True)
+    )
+    if not fits or stated.dtype != found.dtype:
+        raise BackendError(
+            f"{where}: the manifest says {stated.dtype} {shape_text(stated.shape)}, the model has {describe(found)}",
+            fix="pack the model again",
+        )
 
 
 def _title(candidate: Candidate) -> str:

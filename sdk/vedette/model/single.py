@@ -13,8 +13,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from vedette.bundle.bundle import Bundle, open_bundle
-from vedette.bundle.store import locate
+from vedette.bundle.bundle import Bundle
 from vedette.bundle.trust import Trust
 from vedette.decoding import image_decoder
 from vedette.errors import BundleError
@@ -22,6 +21,7 @@ from vedette.frame import Encoded, Frame, Packed, Pixels, fourcc_of
 from vedette.model.candidates import Wanted
 from vedette.model.feeds import Row, still
 from vedette.model.loading import LoadedGraph, LoadedModel, Replace, load_model, used_rows
+from vedette.model.named import open_named
 from vedette.model.pool import SessionPool
 from vedette.registry import Registry, load_plugins
 from vedette.results import Result
@@ -43,7 +43,8 @@ class Model:
     Parameters
     ----------
     bundle
-        Path of a bundle or name of an installed model, or an open bundle (which is then not closed with the model).
+        Path of a bundle, name of a model that is installed or came with a distribution, or an open bundle (which is
+        then not closed with the model).
     trust
         Who must have signed the bundle.
     registry
@@ -72,7 +73,7 @@ class Model:
         **wanted: Any,
     ) -> None:
         registry = registry or load_plugins()
-        self.bundle = bundle if isinstance(bundle, Bundle) else open_bundle(locate(bundle), trust)
+        self.bundle = bundle if isinstance(bundle, Bundle) else open_named(bundle, registry, trust)
         self._owned = self.bundle is not bundle
         self._decode = image_decoder(registry)
         threads = threads or len(os.sched_getaffinity(0))
@@ -80,6 +81,13 @@ class Model:
             if any(graph.state for graph in self.bundle.manifest.graphs.values()):
                 raise BundleError(
                     f"bundle {self.bundle.manifest.name!r} is recurrent: its state belongs to a stream",
+                    fix="run it in a Pipeline",
+                )
+            if any(
+                item.clip for graph in self.bundle.manifest.graphs.values() for item in graph.inputs.values()
+            ):
+                raise BundleError(
+                    f"bundle {self.bundle.manifest.name!r} looks at clips, and one picture is none",
                     fix="run it in a Pipeline",
                 )
             self.loaded: LoadedModel = load_model(
@@ -94,19 +102,65 @@ class Model:
             self._close_bundle()
             raise
 
-    def __call__(self, picture: Picture, rois: Sequence[Roi] | None = None) -> Result:
-        """Look at a picture, or at regions of it; ``source_row`` tells which region each row belongs to."""
-        frame = self._frame(picture)
+    def __call__(
+        self, picture: Picture, rois: Sequence[Roi] | None = None, *, reference: Picture | None = None
+    ) -> Result:
+        """Look at a picture, or at regions of it; ``source_row`` tells which region each row belongs to.
+
+        ``reference``: what a model that compares is to compare with, in place of the picture in its bundle.
+        """
+        frame = self.frame(picture)
         rois = [Roi.whole(frame.size_wh)] if rois is None else list(rois)
         if not rois:
             return self.loaded.parts.postprocess.result.empty(self.bundle.labels)
-        outputs, affines = self._run(frame, rois)
+        outputs, affines = self.run(
+            frame, rois, reference=None if reference is None else self.frame(reference)
+        )
         return self.loaded.postprocess(outputs[self.loaded.graphs[-1].name], affines, frame.size_wh).owned()
 
     def raw(self, picture: Picture) -> dict[str, dict[str, Tensor]]:
         """The raw outputs for a whole picture, by graph and name."""
-        frame = self._frame(picture)
-        return self._run(frame, [Roi.whole(frame.size_wh)])[0]
+        frame = self.frame(picture)
+        return self.run(frame, [Roi.whole(frame.size_wh)])[0]
+
+    def run(
+        self,
+        frame: Frame,
+        rois: Sequence[Roi],
+        graphs: Sequence[LoadedGraph] | None = None,
+        reference: Frame | None = None,
+    ) -> tuple[dict[str, dict[str, Tensor]], NDArray[np.float64]]:
+        """The raw outputs for regions of a frame, by graph and name, one row each, and ``(n, 2, 3)``: where each row's
+        tensor lies in the frame. ``graphs``: the model's own with other ways to fill their inputs; ``reference`` as for
+        a call."""
+        affines = np.stack([roi.affine for roi in rois])
+        tensors: dict[str, dict[str, Tensor]] = {}
+        rows = [
+            Row(frame=frame, roi=roi, index=index, tensors=tensors, reference=reference)
+            for index, roi in enumerate(rois)
+        ]
+        for graph in self.loaded.graphs if graphs is None else graphs:
+            pieces = [
+                self._chunk(graph, rows[first : first + graph.batch], affines)
+                for first in range(0, len(rows), graph.batch)
+            ]
+            tensors[graph.name] = {
+                name: np.concatenate([piece[name] for piece in pieces])
+                if len(pieces) > 1
+                else pieces[0][name]
+                for name in pieces[0]
+            }
+        return tensors, affines
+
+    def frame(self, picture: Picture) -> Frame:
+        """A picture as a frame of its own."""
+        if isinstance(picture, Frame):
+            return picture
+        if isinstance(picture, bytes):
+            return still(self._decode(Encoded(fourcc_of(picture), picture, (0, 0))))
+        if isinstance(picture, Encoded):
+            return still(self._decode(picture))
+        return still(Packed("bgr", picture) if isinstance(picture, np.ndarray) else picture)
 
     def close(self) -> None:
         """Free the model. Closing twice is fine."""
@@ -123,43 +177,12 @@ class Model:
     ) -> None:
         self.close()
 
-    def _frame(self, picture: Picture) -> Frame:
-        if isinstance(picture, Frame):
-            return picture
-        if isinstance(picture, bytes):
-            return still(self._decode(Encoded(fourcc_of(picture), picture, (0, 0))))
-        if isinstance(picture, Encoded):
-            return still(self._decode(picture))
-        return still(Packed("bgr", picture) if isinstance(picture, np.ndarray) else picture)
-
-    def _run(self, frame: Frame, rois: list[Roi]) -> tuple[dict[str, dict[str, Tensor]], NDArray[np.float64]]:
-        affines = np.stack([roi.affine for roi in rois])
-        tensors: dict[str, dict[str, Tensor]] = {}
-        for graph in self.loaded.graphs:
-            pieces = [
-                self._chunk(
-                    graph, frame, rois, range(first, min(first + graph.batch, len(rois))), tensors, affines
-                )
-                for first in range(0, len(rois), graph.batch)
-            ]
-            tensors[graph.name] = {
-                name: np.concatenate([piece[name] for piece in pieces])
-                if len(pieces) > 1
-                else pieces[0][name]
-                for name in pieces[0]
-            }
-        return tensors, affines
-
     def _chunk(
         self,
         graph: LoadedGraph,
-        frame: Frame,
-        rois: list[Roi],
-        indices: range,
-        tensors: dict[str, dict[str, Tensor]],
+        rows: Sequence[Row],
         affines: NDArray[np.float64],
     ) -> dict[str, Tensor]:
-        rows = [Row(frame=frame, roi=rois[index], index=index, tensors=tensors) for index in indices]
         call = _Call()
         pool = self.loaded.pool
         while (slot := pool.acquire(graph.lease, call, graph.shapes(rows[0], len(rows)))) is None:

@@ -75,6 +75,8 @@ class StageAccount:
         self._lock = threading.Lock()
         self.outcomes: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
+        self.resets: Counter[str] = Counter()
+        self.samples: Counter[str] = Counter()
         self.events = 0
         self._times_ns: Counter[str] = Counter()
         self._times_n: Counter[str] = Counter()
@@ -92,6 +94,17 @@ class StageAccount:
             self._times_ns[part] += elapsed_ns
             self._times_n[part] += rows
 
+    def reset(self, reason: str) -> None:
+        """State started afresh."""
+        with self._lock:
+            self.resets[reason] += 1
+
+    def sampled(self, what: str, count: int) -> None:
+        """Samples in time that are not as they should be: ``missed``, ``late``, or clips that were too ``short``."""
+        if count:
+            with self._lock:
+                self.samples[what] += count
+
     def raised(self, events: int) -> None:
         with self._lock:
             self.events += events
@@ -102,10 +115,56 @@ class StageAccount:
                 "outcomes": dict(self.outcomes),
                 "errors": dict(self.errors.most_common(10)),
                 "events": self.events,
+                "resets": dict(self.resets),
+                "samples": dict(self.samples),
                 "mean_ms": {
                     part: round(total / self._times_n[part] / 1e6, 4)
                     for part, total in self._times_ns.items()
                 },
+            }
+
+
+class EvidenceAccount:
+    """What became of the evidence of one stage, in events. Thread-safe.
+
+    ``method`` and ``inferences``: how maps are made, and the most that one costs. ``times``: means per inference.
+    """
+
+    def __init__(self, method: str, inferences: int) -> None:
+        self.times = StageAccount()
+        self._lock = threading.Lock()
+        self._method = method
+        self._most = inferences
+        self._counts: Counter[str] = Counter()
+        self._errors: Counter[str] = Counter()
+
+    def count(self, what: str, events: int) -> None:
+        """``skipped``: too soon or too many; ``without``: the model said nothing of the frame; ``failed``."""
+        with self._lock:
+            self._counts[what] += events
+
+    def made(self, events: int, inferences: int) -> None:
+        """One map, for so many events, at the cost of so many inferences."""
+        with self._lock:
+            self._counts["explained"] += events
+            self._counts["maps"] += 1
+            self._counts["inferences"] += inferences
+
+    def is_new(self, error: Exception) -> bool:
+        """Count an error; whether it is the first with this text."""
+        with self._lock:
+            self._errors[str(error)] += 1
+            return self._errors[str(error)] == 1
+
+    def to_builtins(self) -> dict[str, Any]:
+        with self._lock:
+            names = ("maps", "inferences", "explained", "skipped", "without", "failed")
+            return {
+                "method": self._method,
+                "inferences_per_map": self._most,
+                **{name: self._counts[name] for name in names},
+                "errors": dict(self._errors.most_common(10)),
+                "mean_ms": self.times.to_builtins()["mean_ms"],
             }
 
 

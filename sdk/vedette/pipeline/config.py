@@ -121,6 +121,29 @@ class Stream(Entry, frozen=True, kw_only=True):
         return msgspec.Struct.__repr__(shown)
 
 
+class SaliencyEvidence(Entry, frozen=True, kw_only=True, tag="saliency", tag_field="kind"):
+    """``evidence = { kind = "saliency", ... }``: maps of what speaks for the model's answer (:mod:`vedette.explain`).
+
+    Attributes
+    ----------
+    method
+        ``activation`` costs one more inference and needs a bundle that offers it, ``occlusion`` one for each cell of
+        the map; ``auto``: the first where it is offered.
+    cells
+        Of occlusion: cells along the longer side.
+    every_s
+        Least time between two frames of a stream that are explained, in seconds of their clock. Events in between go
+        without, and the summary counts them.
+    most
+        Answers that are explained in one frame; further events go without.
+    """
+
+    method: Literal["auto", "occlusion", "activation"] = "auto"
+    cells: Annotated[int, msgspec.Meta(ge=2, le=64)] = 12
+    every_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    most: Positive = 3
+
+
 class Stage(Entry, frozen=True, kw_only=True):
     """``[[stage]]``: a model (``bundle``) or a stage plugin (``use``).
 
@@ -155,6 +178,8 @@ class Stage(Entry, frozen=True, kw_only=True):
         ``auto``, one device, or several in order of preference.
     allow_fallback
         Whether a device other than the first may be used (said in the log and the summary) or is an error.
+    reference
+        Picture file: what a model that compares is to compare with, in place of the one in its bundle.
     variant, precision
         Take this one only.
     allow_ungraded
@@ -168,6 +193,9 @@ class Stage(Entry, frozen=True, kw_only=True):
         Rows per request, for models with a free batch.
     max_wait_ms
         How long a recurrent step waits for other streams to share its batch.
+    evidence
+        ``"saliency"``, or a table: events of stages that take this model's results carry a picture of what spoke for
+        the answer. Frames without an event cost nothing.
     """
 
     name: Name
@@ -186,6 +214,7 @@ class Stage(Entry, frozen=True, kw_only=True):
     postprocess: str | None = None
     device: str | tuple[str, ...] = "auto"
     allow_fallback: bool = True
+    reference: str | None = None
     variant: str | None = None
     precision: Precision | None = None
     allow_ungraded: bool = False
@@ -193,6 +222,7 @@ class Stage(Entry, frozen=True, kw_only=True):
     options: dict[str, Any] = {}
     batch: Positive = 1
     max_wait_ms: Annotated[float, msgspec.Meta(ge=0, le=10_000)] = 5.0
+    evidence: Literal["saliency"] | SaliencyEvidence | None = None
 
 
 class Sink(Entry, frozen=True, kw_only=True):
@@ -210,6 +240,26 @@ class Sink(Entry, frozen=True, kw_only=True):
         return self.name or self.use
 
 
+class State(Entry, frozen=True, kw_only=True):
+    """``[state]``: what streams remember outlives a stop of the pipeline.
+
+    Attributes
+    ----------
+    path
+        Folder for one file per stream, from this file's folder.
+    every_s
+        How often it is saved while running, besides when the pipeline stops. A process that is killed goes on from
+        there. A stream is saved between two packets, for which those in flight are waited for.
+    unusable
+        A saved state that is damaged or belongs to another source: ``reset``: a warning, and everything begins afresh;
+        ``refuse``: the pipeline does not start.
+    """
+
+    path: str
+    every_s: Annotated[float, msgspec.Meta(ge=0.01, le=86_400)] = 30.0
+    unusable: Literal["reset", "refuse"] = "reset"
+
+
 class Config(Entry, frozen=True, kw_only=True):
     """A whole pipeline.
 
@@ -222,6 +272,8 @@ class Config(Entry, frozen=True, kw_only=True):
         look.
     trust
         Folder of trusted keys; default: that of ``vedette keys``.
+    state
+        Where state is saved; default: nowhere, and each run begins afresh.
     """
 
     name: Name = "pipeline"
@@ -229,6 +281,7 @@ class Config(Entry, frozen=True, kw_only=True):
     cache_dir: str | None = None
     signatures: SignaturePolicy = "warn"
     trust: str | None = None
+    state: State | None = None
     stream: tuple[Stream, ...] = ()
     stage: tuple[Stage, ...] = ()
     sink: tuple[Sink, ...] = ()

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vedette.errors import PipelineError
+from vedette.errors import PipelineError, PluginError
 from vedette.model.feeds import Row
 from vedette.model.loading import LoadedGraph, LoadedModel, used_rows
 from vedette.model.pool import Lease
 from vedette.packet import Ran
 from vedette.pipeline.graph import BOXES
+from vedette.pipeline.moments import moment_of
 from vedette.pipeline.stage_ops import StageRules
 from vedette.pipeline.token import Token
-from vedette.results import Detections, Result
-from vedette.specs import Affine, Roi, Slot, Tensor
+from vedette.results import ClipPrediction, Detections, Result
+from vedette.specs import Affine, Placed, Roi, Slot, Tensor
 
 
 @dataclass(slots=True, eq=False)
@@ -35,7 +36,12 @@ class Chunk:
 
 @dataclass(slots=True, eq=False)
 class ModelRun:
-    """One model on one packet: its rows, what the graphs gave so far, and the requests in flight."""
+    """One model on one packet: its rows, what the graphs gave so far, and the requests in flight.
+
+    ``clips``: the samples that a graph with clips is fed, per row and input. ``windows_ns (rows, 2)``: the first and
+    the latest sample that each row's answer rests on. ``picked``: of what the model was to look at, the rows that are
+    left.
+    """
 
     source: str
     rois: list[Roi]
@@ -48,10 +54,30 @@ class ModelRun:
     pieces: dict[int, dict[str, Tensor]] = field(default_factory=dict)
     error: Exception | None = None
     held: tuple[Lease, Slot] | None = None
+    clips: list[Mapping[str, Sequence[Tensor]]] = field(default_factory=list)
+    windows_ns: NDArray[np.int64] | None = None
+    picked: NDArray[np.int32] | None = None
 
     @property
     def rows(self) -> int:
         return len(self.rois)
+
+    def pick(self, rows: list[int]) -> None:
+        """Go on with some of the rows only."""
+        if len(rows) == self.rows:
+            return
+        at = np.array(rows, np.intp)
+        self.results = {
+            role: result.select(at) if len(result) == self.rows else result
+            for role, result in self.results.items()
+        }
+        self.tensors = {
+            graph: {name: array[at] for name, array in outputs.items()}
+            for graph, outputs in self.tensors.items()
+        }
+        self.rois = [self.rois[row] for row in rows]
+        self.affines = self.affines[at]
+        self.picked = at.astype(np.int32)
 
     def row(self, token: Token, index: int) -> Row:
         return Row(
@@ -60,6 +86,7 @@ class ModelRun:
             index=index,
             results=self.results,
             tensors=self.tensors,
+            clips=self.clips[index] if self.clips else {},
         )
 
     def keep_affine(self, index: int, affine: Affine | None) -> None:
@@ -103,7 +130,7 @@ class ModelOp:
         frame = token.packet.frame
         boxes = results.get(BOXES)
         if isinstance(boxes, Detections):
-            rois = [Roi.box(_at_least_a_pixel(box)) for box in boxes.xyxy]
+            rois = rois_of(boxes)
             source = self.rules.takes[BOXES]
         else:
             count = max((len(result) for result in results.values()), default=1)
@@ -205,6 +232,13 @@ class DecodeOp(ModelOp):
         started = time.perf_counter_ns()
         outputs = run.tensors[self.model.graphs[-1].name]
         result = self.model.postprocess(outputs, run.affines, token.packet.frame.size_wh).owned()
+        if isinstance(result, ClipPrediction):
+            windows = run.windows_ns
+            if windows is None:
+                windows = np.full((run.rows, 2), moment_of(token, self.rules.name).time_ns, np.int64)
+            result = replace(result, window_ns=windows[result.source_row])
+        if run.picked is not None:
+            result = replace(result, source_row=run.picked[result.source_row])
         if result.source != run.source:
             result = replace(result, source=run.source)
         self.rules.account.time("postprocess", time.perf_counter_ns() - started, run.rows)
@@ -214,6 +248,20 @@ class DecodeOp(ModelOp):
         del token.scratch[self.rules.name]
         self.rules.settle(token, Ran(result))
         return True
+
+
+def keys_of(run: ModelRun) -> list[int | None]:
+    """Whose state each row belongs to: a track's, or the whole stream's."""
+    boxes = run.results.get(BOXES)
+    tracks: NDArray[np.int64] | None = boxes.track_id if isinstance(boxes, Detections) else None
+    if tracks is not None:
+        return [int(track) for track in tracks]
+    if run.rows > 1:
+        raise PluginError(
+            "a recurrent model was given several rows that have no track_id",
+            fix="put a tracker in front of it, so that each row keeps its own state",
+        )
+    return [None]
 
 
 def _finisher(token: Token, run: ModelRun, first: int, rows: int) -> Callable[[Slot, Exception | None], None]:
@@ -228,7 +276,14 @@ def _finisher(token: Token, run: ModelRun, first: int, rows: int) -> Callable[[S
     return done
 
 
-def _at_least_a_pixel(xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
+def rois_of(boxes: Detections) -> list[Roi]:
+    """Where a model looks: where the rows say, else in their boxes."""
+    if isinstance(boxes, Placed):
+        return list(boxes.rois())
+    return [Roi.box(at_least_a_pixel(box)) for box in boxes.xyxy]
+
+
+def at_least_a_pixel(xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
     """Boxes thinner than a pixel grow to one about their centre: a crop needs pixels."""
     x0, y0, x1, y1 = xyxy
     grow_x, grow_y = max(0.0, 1.0 - (x1 - x0)) / 2, max(0.0, 1.0 - (y1 - y0)) / 2

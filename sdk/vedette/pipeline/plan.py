@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from vedette.bundle.bundle import open_bundle
-from vedette.bundle.manifest import ResultFeed
-from vedette.bundle.store import locate
+from vedette.bundle.manifest import Manifest, ReferenceFeed, ResultFeed, Temporal
+from vedette.bundle.pack import read_sample
 from vedette.bundle.trust import Trust
-from vedette.frame import Decode
+from vedette.errors import ConfigError
+from vedette.frame import Decode, Pixels
 from vedette.model.candidates import Wanted
 from vedette.model.loading import LoadedModel, Replace, load_model
+from vedette.model.named import open_named
 from vedette.model.pool import SessionPool
 from vedette.pipeline.accounting import StageAccount
+from vedette.pipeline.clips import CollectOp
 from vedette.pipeline.config import Config, Sink, Stage
+from vedette.pipeline.evidence import SaliencyOp, saliency_op
 from vedette.pipeline.faults import Health
 from vedette.pipeline.graph import Face, check_graph, inputs_of, model_takes
 from vedette.pipeline.model_ops import DecodeOp, GraphOp
+from vedette.pipeline.moments import MomentOp
 from vedette.pipeline.sinks import OpenSink, open_sinks
 from vedette.pipeline.stage_ops import ObserverOp, PluginStageOp, SinkOp, StageRules
 from vedette.pipeline.stepping import StepOp, Stepper
@@ -47,6 +51,7 @@ class PlannedStage:
     ops: tuple[tuple[Op, bool], ...]
     model: LoadedModel | None = None
     steppers: tuple[Stepper, ...] = ()
+    evidence: SaliencyOp | None = None
 
     def close(self) -> None:
         if self.model is not None:
@@ -113,6 +118,9 @@ def build_plan(
                 failed = (without or {}).get(entry.name, frozenset())
                 stages[entry.name] = _model_stage(entry, account, config, around, failed)
         check_graph(config, {name: stage.face for name, stage in stages.items()})
+        for name, stage in stages.items():
+            rules = _rules(stage.config, stage.account, stage.provider, around)
+            stages[name] = replace(stage, evidence=saliency_op(stage.config, config, stage.model, rules))
         sinks = open_sinks(config.sink, around.registry, before.sinks if before else ())
     except BaseException:
         for stage in stages.values():
@@ -131,7 +139,7 @@ def _plugin_stage(
     spec = around.registry.stages[entry.use]
     params = around.registry.convert_params(spec, entry.params, f"{where}.params")
     rules = _rules(entry, account, str(around.registry.provider(spec)), around)
-    signature = f"{spec.name}|{rules.provider}|{params!r}"
+    signature = f"{spec.name}|{rules.provider}|{spec.state_key(params)}"
     op = PluginStageOp(rules, spec, spec.build(params), signature, platform.node(), config.name)
     face = Face(takes=spec.takes, gives=spec.gives)
     return PlannedStage(
@@ -150,16 +158,7 @@ def _model_stage(
         for item in graph.inputs.values()
         if isinstance(item.feed, ResultFeed)
     }
-    ops: list[tuple[Op, bool]] = []
-    steppers: list[Stepper] = []
-    for position, graph in enumerate(model.graphs):
-        if graph.state:
-            stepper = Stepper(around.workers, model, graph, entry.max_wait_ms / 1e3)
-            steppers.append(stepper)
-            ops.append((StepOp(rules, model, graph, stepper, _state_signature(model, graph.name)), True))
-        else:
-            ops.append((GraphOp(rules, model, graph, hold=position == len(model.graphs) - 1), False))
-    ops.append((DecodeOp(rules, model), False))
+    ops, steppers = _model_ops(entry, model, rules, around.workers)
     return PlannedStage(
         config=entry,
         face=Face(takes=model_takes(inputs_of(entry), fed), gives=model.parts.postprocess.result),
@@ -171,13 +170,33 @@ def _model_stage(
     )
 
 
+def _model_ops(
+    entry: Stage, model: LoadedModel, rules: StageRules, workers: Workers
+) -> tuple[list[tuple[Op, bool]], list[Stepper]]:
+    """The operations of a model, each with whether it is ordered, and what gathers the rows of its recurrent graphs."""
+    temporal = model.bundle.manifest.temporal
+    ops: list[tuple[Op, bool]] = []
+    steppers: list[Stepper] = []
+    if temporal is not None or any(graph.state for graph in model.graphs):
+        ops.append((MomentOp(rules, temporal, model.bundle.digest), True))
+    for position, graph in enumerate(model.graphs):
+        signature = _state_signature(model, graph.name, entry)
+        if graph.state:
+            stepper = Stepper(workers, model, graph, entry.max_wait_ms / 1e3)
+            steppers.append(stepper)
+            ops.append((StepOp(rules, model, graph, stepper, signature), True))
+            continue
+        if any(item.sample for item in graph.inputs):
+            ops.append((CollectOp(rules, model, graph, signature), True))
+        ops.append((GraphOp(rules, model, graph, hold=position == len(model.graphs) - 1), False))
+    ops.append((DecodeOp(rules, model), False))
+    return ops, steppers
+
+
 def _load(entry: Stage, config: Config, around: Surroundings, failed: frozenset[Candidate]) -> LoadedModel:
     assert entry.bundle is not None
-    installed = around.registry.models.get(entry.bundle)
-    bundle = open_bundle(
-        installed.locate() if installed else locate(entry.bundle, around.base_dir),
-        Trust(config.signatures, around.base_dir / config.trust if config.trust else None),
-    )
+    trust = Trust(config.signatures, around.base_dir / config.trust if config.trust else None)
+    bundle = open_named(entry.bundle, around.registry, trust, around.base_dir)
     wanted = Wanted(
         backend=entry.backend,
         device=entry.device,
@@ -187,16 +206,18 @@ def _load(entry: Stage, config: Config, around: Surroundings, failed: frozenset[
         allow_fallback=entry.allow_fallback,
         proof=entry.proof,
     )
-    replace = Replace(
-        preprocess=entry.preprocess,
-        preprocess_params=entry.preprocess_params,
-        postprocess=entry.postprocess,
-        params=entry.params,
-        options=entry.options,
-        batch=entry.batch,
-        cache_dir=around.base_dir / config.cache_dir if config.cache_dir else None,
-    )
     try:
+        _check_rate(entry, bundle.manifest.temporal)
+        replace = Replace(
+            preprocess=entry.preprocess,
+            preprocess_params=entry.preprocess_params,
+            postprocess=entry.postprocess,
+            params=entry.params,
+            options=entry.options,
+            batch=entry.batch,
+            cache_dir=around.base_dir / config.cache_dir if config.cache_dir else None,
+            reference=_reference(entry, bundle.manifest, around),
+        )
         return load_model(
             bundle,
             around.registry,
@@ -209,6 +230,30 @@ def _load(entry: Stage, config: Config, around: Surroundings, failed: frozenset[
     except BaseException:
         bundle.close()
         raise
+
+
+def _reference(entry: Stage, manifest: Manifest, around: Surroundings) -> Pixels | None:
+    if entry.reference is None:
+        return None
+    if not any(
+        isinstance(item.feed, ReferenceFeed)
+        for graph in manifest.graphs.values()
+        for item in graph.inputs.values()
+    ):
+        raise ConfigError(
+            f"stage {entry.name!r}: {manifest.name} compares with nothing", fix="leave out reference"
+        )
+    where = f"stage {entry.name!r}: reference"
+    return read_sample(around.base_dir / entry.reference, around.decode, where).pixels
+
+
+def _check_rate(entry: Stage, temporal: Temporal | None) -> None:
+    if temporal is not None and entry.every > 1:
+        raise ConfigError(
+            f"stage {entry.name!r}: every = {entry.every} counts frames, but the model looks by time, "
+            f"{temporal.rate_hz:g} times per second",
+            fix="leave out every",
+        )
 
 
 def _rules(entry: Stage, account: StageAccount, provider: str, around: Surroundings) -> StageRules:
@@ -232,15 +277,17 @@ def _provider(model: LoadedModel, registry: Registry) -> str:
     return ", ".join(dict.fromkeys(f"{spec.name} of {registry.provider(spec)}" for spec in parts))
 
 
-def _state_signature(model: LoadedModel, graph: str) -> str:
-    """Recurrent state fits another plan only for the same graph of the same bundle."""
-    return f"{model.bundle.digest}|{graph}"
+def _state_signature(model: LoadedModel, graph: str, entry: Stage) -> str:
+    """What a graph remembers fits another plan only for the same graph of the same bundle, fed alike."""
+    return f"{model.bundle.digest}|{graph}|{entry.preprocess}|{entry.preprocess_params!r}"
 
 
 def _program(
     stream: str, stages: Mapping[str, PlannedStage], sinks: tuple[OpenSink, ...], around: Surroundings
 ) -> Program:
-    ops = [op for stage in stages.values() if _on(stage.config, stream) for op in stage.ops]
+    here = [stage for stage in stages.values() if _on(stage.config, stream)]
+    ops = [op for stage in here for op in stage.ops]
+    ops += [(stage.evidence, False) for stage in here if stage.evidence is not None]
     ops += [
         (SinkOp(item, _reporter(item.config, around.on_failure)), True)
         for item in sinks

@@ -14,16 +14,18 @@ from typing import Any, Literal, Self
 from vedette.decoding import image_decoder
 from vedette.errors import BackendError, ConfigError, PipelineError, StageError
 from vedette.model.pool import SessionPool
+from vedette.pipeline.checkpoint import StateStore
 from vedette.pipeline.config import Config, Stream, load_config, parse_config
 from vedette.pipeline.plan import Plan, Surroundings, build_plan
 from vedette.pipeline.recorded import record
-from vedette.pipeline.sinks import OpenSink, close_sinks
+from vedette.pipeline.resuming import Resuming
+from vedette.pipeline.sinks import OpenSink, close_sinks, flush_sinks
 from vedette.pipeline.sources import open_source
 from vedette.pipeline.stream import StreamRun
 from vedette.pipeline.summary import Summary, summarise
 from vedette.pipeline.workers import Workers
 from vedette.registry import Registry, load_plugins
-from vedette.specs import Candidate, Observer
+from vedette.specs import Candidate, Observer, SourceInfo
 
 log = logging.getLogger("vedette.pipeline")
 
@@ -77,9 +79,13 @@ class Pipeline:
             base_dir=Path(base_dir),
             on_failure=self._on_failure,
         )
+        self._states: StateStore | None = None
         self._plan = build_plan(config, self._around)
         self._streams: dict[str, StreamRun] = {}
         try:
+            if config.state is not None:
+                folder = self._around.base_dir / config.state.path
+                self._states = StateStore(folder, config.name, config.state.unusable, self._flush_sinks)
             for index, stream in enumerate(config.stream):
                 self._streams[stream.name] = self._open_stream(
                     stream, f"stream[{index}] ({stream.name})", threads
@@ -172,6 +178,8 @@ class Pipeline:
         elif not self._finished.is_set():
             self._finished.wait()
         self._workers.stop()
+        if self._states is not None:
+            self._states.close()
         sinks = (*self._plan.sinks, *self._retired)
         errors = close_sinks(
             tuple(dict.fromkeys(sinks)), completed=self._started_s is not None and self._fatal is None
@@ -188,6 +196,9 @@ class Pipeline:
     ) -> None:
         self.close()
 
+    def _flush_sinks(self) -> None:
+        flush_sinks((*self._plan.sinks, *self._retired))
+
     def _start(self) -> None:
         self._started_s = time.monotonic()
         self._workers.start()
@@ -200,7 +211,18 @@ class Pipeline:
     def _open_stream(self, config: Stream, where: str, threads: int) -> StreamRun:
         opened = record(open_source(self._around.registry, config, self._around.base_dir, where), config)
         limit = config.in_flight or 2 * threads + 2
-        return StreamRun(config, opened, self._workers, self._around.decode, limit, self._ended)
+        try:
+            resuming = self._resuming(config, opened.source.info)
+        except BaseException:
+            opened.source.close()
+            raise
+        return StreamRun(config, opened, self._workers, self._around.decode, limit, self._ended, resuming)
+
+    def _resuming(self, config: Stream, info: SourceInfo) -> Resuming | None:
+        wanted = self._plan.config.state
+        if self._states is None or wanted is None:
+            return None
+        return Resuming(self._states, config, info, wanted.every_s)
 
     def _ended(self, stream: StreamRun) -> None:
         for stepper in self._plan.steppers(stream.name):
@@ -247,9 +269,10 @@ class Pipeline:
 
     def _swap(self, config: Config) -> None:
         old = self._plan
-        if config.stream != old.config.stream:
+        if (config.stream, config.state) != (old.config.stream, old.config.state):
             raise ConfigError(
-                "swap: the streams must stay the same", fix="start another pipeline for other streams"
+                "swap: the streams, and where their state is saved, must stay the same",
+                fix="start another pipeline for other streams",
             )
         new = build_plan(config, self._around, before=old, without=self._failed)
         self._plan = new

@@ -10,7 +10,7 @@ from vedette.pipeline.config import Sink as SinkConfig
 from vedette.pipeline.faults import Health
 from vedette.pipeline.order import Gate
 from vedette.registry import Registry
-from vedette.specs import Sink, SinkSpec
+from vedette.specs import FlushingSink, Sink, SinkSpec
 
 log = logging.getLogger("vedette.pipeline")
 
@@ -44,6 +44,13 @@ def open_sinks(
         close_sinks(tuple(fresh), completed=False)
         raise
     return tuple(result)
+
+
+def flush_sinks(sinks: tuple[OpenSink, ...]) -> None:
+    """Return when what the sinks were given is on disk, of those that say so. Raises what they raise."""
+    for item in sinks:
+        if isinstance(item.sink, FlushingSink) and not item.health.quarantined(""):
+            item.sink.flush()
 
 
 def close_sinks(sinks: tuple[OpenSink, ...], *, completed: bool) -> list[Exception]:

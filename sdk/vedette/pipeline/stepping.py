@@ -1,6 +1,6 @@
 """Recurrent graphs: one row per stream (and track), gathered into batches over streams, state kept per key.
 
-State is plain arrays per ``(stream, epoch, track)``; it is handed in with the row, and committed when the row
+State is plain arrays per ``(stream, generation, track)``; it is handed in with the row, and committed when the row
 succeeded. A batch never holds two rows of one key: the lane of a stream lets one packet step at a time.
 """
 
@@ -11,20 +11,20 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vedette.errors import PluginError
+from vedette.events import Event
 from vedette.model.feeds import Row
 from vedette.model.loading import LoadedGraph, LoadedModel
-from vedette.pipeline.graph import BOXES
-from vedette.pipeline.model_ops import ModelOp, ModelRun
+from vedette.pipeline.model_ops import ModelOp, ModelRun, keys_of
+from vedette.pipeline.moments import moment_of
 from vedette.pipeline.stage_ops import StageRules
-from vedette.pipeline.state import Kept
+from vedette.pipeline.state import Kept, pack, unpack
 from vedette.pipeline.token import Token
 from vedette.pipeline.workers import Task, Workers
-from vedette.results import Detections
 from vedette.specs import Affine, Slot, Tensor
 
 Key = int | None
@@ -33,9 +33,11 @@ Key = int | None
 
 @dataclass(slots=True, eq=False)
 class Memory:
-    """The state of one key and when it was last used."""
+    """The state of one key, and the capture times of the first and the latest sample that it is made of."""
 
-    arrays: dict[str, Tensor]
+    key: Key
+    arrays: dict[str, np.ndarray[Any, Any]]
+    first_ns: int
     last_ns: int
 
 
@@ -171,50 +173,59 @@ class StepOp(ModelOp):
 
     def advance(self, token: Token, run: ModelRun) -> bool:
         place = f"{self.rules.name}/{self._graph.name}"
-        kept = token.stream.state.of(place, token.packet.frame.epoch, self._signature)
-        if not kept.started:
-            kept.value, kept.started = dict[Key, Memory](), True
+        moment = moment_of(token, self.rules.name)
+        kept = token.stream.state.of(place, moment.generation, self._signature, self)
         pending = token.scratch.get(place)
         if pending is None:
-            pending = token.scratch[place] = Pending(self._rows(token, run, kept))
+            pending = token.scratch[place] = Pending(self._rows(token, run, kept.value, moment.time_ns))
             self._stepper.submit(pending.rows)
             return False
         if not pending.ready():
             return False
         del token.scratch[place]
-        self._commit(token, run, kept, pending.rows)
+        self._commit(run, kept.value, moment.time_ns, pending.rows)
         return True
 
-    def _rows(self, token: Token, run: ModelRun, kept: Kept) -> list[StepRow]:
+    def start(self, stream: str) -> dict[Key, Memory]:
+        return {}
+
+    def save(self, value: dict[Key, Memory]) -> bytes:
+        return pack(list(value.values()))
+
+    def load(self, raw: bytes, shift_ns: int) -> dict[Key, Memory]:
+        memories = unpack(raw, list[Memory])
+        for item in memories:
+            item.first_ns += shift_ns
+            item.last_ns += shift_ns
+        return {item.key: item for item in memories}
+
+    def finish(self, stream: str, kept: Kept) -> list[Event]:
+        return []
+
+    def _rows(self, token: Token, run: ModelRun, memory: dict[Key, Memory], time_ns: int) -> list[StepRow]:
         now_s = time.monotonic()
-        memory: dict[Key, Memory] = kept.value
-        self._forget(memory, _time_ns(token))
+        self.rules.forget(token.stream.name, memory, time_ns, self._max_gap_ns)
         rows = []
-        for index, key in enumerate(_keys(run)):
+        for index, key in enumerate(keys_of(run)):
             row = run.row(token, index)
             known = memory.get(key)
             row.state = self._graph.initial_state() if known is None else known.arrays
             rows.append(StepRow(token, row, key, now_s))
         return rows
 
-    def _forget(self, memory: dict[Key, Memory], now_ns: int) -> None:
-        """Drop what is older than the longest gap: a key that comes back after it starts afresh."""
-        if self._max_gap_ns is None:
-            return
-        for key in [
-            key for key, item in memory.items() if not 0 <= now_ns - item.last_ns <= self._max_gap_ns
-        ]:
-            del memory[key]
-
-    def _commit(self, token: Token, run: ModelRun, kept: Kept, rows: list[StepRow]) -> None:
+    def _commit(self, run: ModelRun, memory: dict[Key, Memory], time_ns: int, rows: list[StepRow]) -> None:
         for row in rows:
             if row.error is not None:
                 raise row.error
         fresh = [self._next_state(row) for row in rows]
-        now_ns = _time_ns(token)
+        windows = []
         for row, arrays in zip(rows, fresh, strict=True):
-            kept.value[row.key] = Memory(arrays, now_ns)
+            known = memory.get(row.key)
+            first_ns = time_ns if known is None else known.first_ns
+            memory[row.key] = Memory(row.key, arrays, first_ns, time_ns)
+            windows.append((first_ns, time_ns))
             run.keep_affine(row.row.index, row.affine)
+        run.windows_ns = np.array(windows, np.int64)
         outputs = [row.outputs or {} for row in rows]
         run.tensors[self._graph.name] = {
             name: np.stack([item[name] for item in outputs]) for name in outputs[0]
@@ -229,21 +240,3 @@ class StepOp(ModelOp):
                     f"the recurrent state {name!r} is no longer finite; it is kept as it was before"
                 )
         return arrays
-
-
-def _keys(run: ModelRun) -> list[Key]:
-    boxes = run.results.get(BOXES)
-    tracks: NDArray[np.int64] | None = boxes.track_id if isinstance(boxes, Detections) else None
-    if tracks is not None:
-        return [int(track) for track in tracks]
-    if run.rows > 1:
-        raise PluginError(
-            "a recurrent model was given several rows that have no track_id",
-            fix="put a tracker in front of it, so that each row keeps its own state",
-        )
-    return [None]
-
-
-def _time_ns(token: Token) -> int:
-    clock = token.packet.frame.clock
-    return clock.mono_ns if clock.media_ns is None else clock.media_ns

@@ -9,6 +9,7 @@ import msgspec
 
 from vedette.pipeline.accounting import StageAccount
 from vedette.pipeline.sinks import OpenSink
+from vedette.specs import HoldingSink
 
 if TYPE_CHECKING:
     from vedette.pipeline.plan import Plan, PlannedStage
@@ -41,7 +42,7 @@ def summarise(
         balanced=all(stream.account.balanced() for stream in streams.values()),
         streams={name: _stream(stream) for name, stream in streams.items()},
         stages={name: _stage(stage) for name, stage in plan.stages.items()},
-        sinks={item.config.title: item.account.to_builtins() for item in sinks},
+        sinks={item.config.title: _sink(item) for item in sinks},
         observers=observers.to_builtins(),
     )
 
@@ -52,13 +53,21 @@ def _stream(stream: StreamRun) -> dict[str, Any]:
         "declared_frames": stream.info.frames,
         "undecodable": stream.undecodable_frames,
         "outages": stream.outages.to_builtins(),
+        "resumed": stream.resumed,
         "recording": None if stream.recorder is None else stream.recorder.to_builtins(),
         "error": None if stream.error is None else str(stream.error),
     }
 
 
+def _sink(item: OpenSink) -> dict[str, Any]:
+    status = {"outbox": dict(item.sink.status())} if isinstance(item.sink, HoldingSink) else {}
+    return {**item.account.to_builtins(), **status}
+
+
 def _stage(stage: PlannedStage) -> dict[str, Any]:
     plain: dict[str, Any] = {"provider": stage.provider, **stage.account.to_builtins()}
+    if stage.evidence is not None:
+        plain["evidence"] = stage.evidence.account.to_builtins()
     if stage.model is None:
         return plain
     manifest = stage.model.bundle.manifest

@@ -31,11 +31,29 @@ class Agreement:
         )
 
 
-def agreement(given: Result, expected: Result, margin: float, threshold: float | None = None) -> Agreement:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Proposals:
+    """All boxes above the threshold, before those that overlap a better one of their class by more than ``overlap``
+    were left out of ``given`` and ``expected``."""
+
+    given: Detections
+    expected: Detections
+    overlap: float
+
+
+def agreement(
+    given: Result,
+    expected: Result,
+    margin: float,
+    threshold: float | None = None,
+    proposals: Proposals | None = None,
+) -> Agreement:
     """Compare two results of one picture.
 
     * Boxes: each that is clear of the threshold by ``margin``, on either side, has a partner on the other: of the same
       class, with an IoU of at least 0.9, a confidence within ``margin`` (and landmarks within a tenth of its size).
+      With ``proposals`` it may also have lost a tie there: it has its partner among what was proposed, and what was
+      reported of this object instead is of the same class and within ``margin``, too.
     * Classes: the best one is the same, or the two were within ``margin`` of each other to begin with.
     * Embeddings: the cosine is at least ``1 - margin``.
     * Any other type: as many rows; columns of floats within ``margin`` of their range, columns of integers equal.
@@ -48,7 +66,7 @@ def agreement(given: Result, expected: Result, margin: float, threshold: float |
     if type(given) is not type(expected):
         return Agreement(0, 1, f"a {given.type} result instead of {expected.type}")
     if isinstance(expected, Detections):
-        return _boxes(cast(Detections, given), expected, margin, threshold)
+        return _boxes(cast(Detections, given), expected, margin, threshold, proposals)
     if len(given) != len(expected):
         return Agreement(0, max(len(expected), 1), f"{len(given)} rows instead of {len(expected)}")
     rows = _ROWS.get(type(expected), _columns)
@@ -60,15 +78,25 @@ def agreement(given: Result, expected: Result, margin: float, threshold: float |
 # --- boxes --------------------------------------------------------------------------------------------------------
 
 
-def _boxes(given: Detections, expected: Detections, margin: float, threshold: float | None) -> Agreement:
+def _boxes(
+    given: Detections,
+    expected: Detections,
+    margin: float,
+    threshold: float | None,
+    proposals: Proposals | None,
+) -> Agreement:
     if threshold is None:
         both = np.concatenate([given.confidence, expected.confidence])
         threshold = float(both.min()) if len(both) else 0.0
     partners = _partners(given, expected, margin)
+    there, wanted = np.logical_or.reduce(partners, axis=0), np.logical_or.reduce(partners, axis=1)
+    if proposals is not None:
+        there |= _lost_a_tie(expected, given, proposals.given, margin, proposals.overlap)
+        wanted |= _lost_a_tie(given, expected, proposals.expected, margin, proposals.overlap)
     total = Agreement()
     for side, has_partner, where in (
-        (expected, np.logical_or.reduce(partners, axis=0), "is missing"),
-        (given, np.logical_or.reduce(partners, axis=1), "was not expected"),
+        (expected, there, "is missing"),
+        (given, wanted, "was not expected"),
     ):
         clear = side.confidence >= threshold + margin
         agree = has_partner[clear]
@@ -77,12 +105,30 @@ def _boxes(given: Detections, expected: Detections, margin: float, threshold: fl
     return total
 
 
-def _partners(a: Detections, b: Detections, margin: float) -> NDArray[np.bool_]:
-    """``(len(a), len(b))``: which boxes may stand for each other."""
-    overlap = _iou(a.xyxy.astype(np.float64), b.xyxy.astype(np.float64))
-    match: NDArray[np.bool_] = np.asarray(overlap >= IOU)
+def _lost_a_tie(
+    side: Detections, other: Detections, proposed: Detections, margin: float, overlap: float
+) -> NDArray[np.bool_]:
+    """``(len(side),)``: which boxes the other proposed as well, and reported another one of that object instead, no
+    surer by more than ``margin``. Which of several nearly equal boxes is left hangs on the last digit."""
+    kept = np.logical_or.reduce(_alike(side, other, margin, overlap), axis=1)
+    proposed_too = np.logical_or.reduce(_partners(side, proposed, margin), axis=1)
+    tied: NDArray[np.bool_] = kept & proposed_too
+    return tied
+
+
+def _alike(a: Detections, b: Detections, margin: float, overlap: float) -> NDArray[np.bool_]:
+    """``(len(a), len(b))``: of the same class, this much overlapping, and as sure within ``margin``."""
+    match: NDArray[np.bool_] = np.asarray(
+        _iou(a.xyxy.astype(np.float64), b.xyxy.astype(np.float64)) >= overlap
+    )
     match &= a.class_id[:, None] == b.class_id
     match &= np.abs(a.confidence[:, None].astype(np.float64) - b.confidence) <= margin
+    return match
+
+
+def _partners(a: Detections, b: Detections, margin: float) -> NDArray[np.bool_]:
+    """``(len(a), len(b))``: which boxes may stand for each other."""
+    match = _alike(a, b, margin, IOU)
     if (a.points is None) != (b.points is None):
         match &= False
     elif a.points is not None and b.points is not None and a.points.shape[1:] == b.points.shape[1:]:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from vedette.bundle.manifest import Golden
+from vedette.bundle.manifest import Golden, ReferenceFeed
 from vedette.bundle.recording import Images, Recording
 from vedette.errors import SourceError, VedetteError
-from vedette.frame import Decode, Encoded, Packed, Pixels, fourcc_of
-from vedette.model.feeds import Row, still
+from vedette.frame import Decode, Encoded, Frame, Packed, Pixels, fourcc_of
+from vedette.model.feeds import Row, still, stored_picture
 from vedette.proof.judge import LARGEST, Floats, distances, levels
 from vedette.proof.reference import fused_spec, reference_input
 from vedette.specs import Affine, Roi
@@ -97,15 +97,16 @@ def judge_pixels(
     except SourceError as error:
         return Judged(np.zeros(0), note=f"not judged: {error.message}")
     try:
-        return _compare_inputs(model, recording, images, pixels)
+        return _compare_inputs(model, recording, images, pixels, decode)
     except Exception as error:  # a plugin's
         text = error.message if isinstance(error, VedetteError) else f"{type(error).__name__}: {error}"
         return Judged(np.zeros(0), problem=text)
 
 
-def _compare_inputs(model: LoadedModel, recording: Recording, images: Images, pixels: Pixels) -> Judged:
+def _compare_inputs(
+    model: LoadedModel, recording: Recording, images: Images, pixels: Pixels, decode: Decode
+) -> Judged:
     frame = still(pixels)
-    row = Row(frame=frame, roi=Roi.whole(frame.size_wh), index=0)
     affine: Affine | None = None
     found, bound = [np.zeros(0)], 0.0
     for graph in model.graphs:
@@ -113,8 +114,12 @@ def _compare_inputs(model: LoadedModel, recording: Recording, images: Images, pi
             if (graph.name, item.name) not in model.parts.preprocess:
                 continue
             expected = reference_input(model, graph, item.name, recording)[:1]
+            if item.sample is not None:  # of a clip the picture is the latest sample
+                expected = expected[:, -1]
             given = np.full_like(expected, np.nan if expected.dtype.kind == "f" else 85)
-            written = item.write(row, given[0, ...])
+            own = _own_reference(model, graph.name, item.name, decode)
+            row = Row(frame=frame, roi=Roi.whole(frame.size_wh), index=0, reference=own)
+            written = (item.sample or item).write(row, given[0, ...])
             affine = written if affine is None else affine
             spec = images.get((graph.name, item.name))
             off = (
@@ -127,6 +132,12 @@ def _compare_inputs(model: LoadedModel, recording: Recording, images: Images, pi
     if frame.size_wh != recording.size_wh or not _same_map(affine, recording.affine, frame.size_wh):
         return Judged(np.concatenate(found), bound, "the picture lies elsewhere in the tensor")
     return Judged(np.concatenate(found), bound)
+
+
+def _own_reference(model: LoadedModel, graph: str, name: str, decode: Decode) -> Frame | None:
+    """What the recorded answers were compared with, whatever the model compares with here."""
+    feed = model.bundle.manifest.graphs[graph].inputs[name].feed
+    return still(stored_picture(model.bundle, feed, decode)) if isinstance(feed, ReferenceFeed) else None
 
 
 def _bound(pixels: Pixels, spec: InputSpec | None) -> float:

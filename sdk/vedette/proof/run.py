@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
 from vedette.bundle.manifest import Golden, Manifest, Tolerance
-from vedette.bundle.recording import Images, Recording, first_row, images_of
-from vedette.errors import VedetteError
+from vedette.bundle.recording import Images, Recording, images_of
 from vedette.frame import Decode
 from vedette.inference import infer
-from vedette.proof.agreement import Agreement, agreement
+from vedette.proof.agreement import Agreement
+from vedette.proof.decoded import judge_decoded
 from vedette.proof.judge import Difference, Gauge
 from vedette.proof.oracle import margin_of, oracle_text, tolerance_of
 from vedette.proof.pixels import Judged, PixelGauge, PreprocessProof, judge_pixels
@@ -127,7 +127,7 @@ def prove(model: LoadedModel, decode: Decode) -> Proof:
                 answer.outputs[graph][name], recorded(answer.recording.outputs, graph, name, "output"), number
             )
         pixels.add(answer.pixels, number)
-        agreed += _decoded(model, answer, margin_of(tolerance))
+        agreed += judge_decoded(model, answer.recording, answer.outputs, margin_of(tolerance))
     outputs = {path: _output(path, gauge, gauges) for path, gauge in gauges.items()}
     oracle = manifest.variants[candidate.variant].oracle
     preprocess = pixels.proof()
@@ -226,24 +226,3 @@ def _answer(
         for pair in graph.state:
             state[graph.name][pair.input] = outputs[graph.name][pair.output][0]
     return _Answer(recording, outputs, judge_pixels(model, golden, recording, images, decode))
-
-
-# --- decoded ------------------------------------------------------------------------------------------------------
-
-
-def _decoded(model: LoadedModel, answer: _Answer, margin: float) -> Agreement:
-    """Decode what the model said to the recorded input, and compare with the recorded result."""
-    recording, params = answer.recording, model.own_params
-    last = model.graphs[-1].name
-    outputs = first_row(answer.outputs[last], recording.inputs[last])
-    try:
-        result = model.decode(outputs, np.stack([recording.affine]), recording.size_wh, params)
-    except Exception as error:  # a plugin's
-        text = error.message if isinstance(error, VedetteError) else f"{type(error).__name__}: {error}"
-        return Agreement(0, 1, f"decoder {model.parts.postprocess.name!r}: {text}")
-    return agreement(result, recording.result, margin, _threshold(params))
-
-
-def _threshold(params: Any) -> float | None:
-    value = getattr(params, "confidence_threshold", None)
-    return float(value) if isinstance(value, int | float) else None

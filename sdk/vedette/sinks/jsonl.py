@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -18,8 +19,11 @@ from vedette.errors import PipelineError, ResultError
 from vedette.events import Event
 from vedette.packet import Packet
 from vedette.results import RESULT_TYPES, Result
+from vedette.sinks.evidence import stored
 from vedette.sinks.output import OutputPath, make_parent, refuse_existing
 from vedette.sinks.record import Labels, Record, event_line, label_lines, packet_line, parse_line
+from vedette.sinks.retention import Retention
+from vedette.sinks.rotation import Rotation
 from vedette.specs import SinkSpec
 
 logger = logging.getLogger("vedette.sinks")
@@ -35,6 +39,20 @@ class JsonlParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     created."""
     mode: Mode = "new"
     """What to do with a file that exists: refuse (``new``), add to it (``append``) or replace it (``overwrite``)."""
+    evidence: Literal["files", "inline"] = "files"
+    """Where pictures and clips of events go: into files of the folder ``NAME.evidence`` beside ``NAME.jsonl``, which
+    the event names by path (from the folder of the JSON Lines file) and SHA-256; or into the line, in base64."""
+    rotate_mb: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """A file beyond so many megabytes (10^6 bytes) is put aside as ``NAME.000001.jsonl`` and so on; each
+    can be read alone."""
+    rotate_h: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """The same after so many hours."""
+    keep: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """How many files that were put aside are kept; default: all."""
+    evidence_keep_mb: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """Files of evidence are removed, the oldest first, beyond so many megabytes; default: never."""
+    evidence_keep_days: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """Files of evidence older than this are removed; default: never."""
 
 
 class JsonlSink:
@@ -43,6 +61,10 @@ class JsonlSink:
     def __init__(self, params: JsonlParams) -> None:
         self._path = OutputPath(params.path)
         self._mode = params.mode
+        self._store = params.evidence == "files"
+        self._params = params
+        self._rotation = Rotation(params.rotate_mb, params.rotate_h, params.keep)
+        self._retentions: dict[Path, Retention] = {}
         self._files: dict[Path, _LineFile] = {}
         if not self._path.per_stream:
             self._file("")
@@ -53,7 +75,16 @@ class JsonlSink:
             file.write(line)
 
     def write_event(self, event: Event) -> None:
-        self._file(event.stream).write(event_line(event))
+        file = self._file(event.stream)
+        path = self._path.of(event.stream)
+        file.write(event_line(stored(event, path) if self._store else event))
+        if self._store and event.evidence:
+            self._retention(path).sweep()
+
+    def flush(self) -> None:
+        """What was written outlives a power cut when this returns."""
+        for file in tuple(self._files.values()):
+            file.sync()
 
     def close(self) -> None:
         for file in self._files.values():
@@ -66,7 +97,17 @@ class JsonlSink:
         path = self._path.of(stream)
         if path not in self._files:
             self._files[path] = _LineFile(path, self._mode)
+        elif self._files[path].due(self._rotation):
+            self._files[path].put_aside(self._rotation)
+            self._files[path] = _LineFile(path, "new")
         return self._files[path]
+
+    def _retention(self, path: Path) -> Retention:
+        if path not in self._retentions:
+            keep_mb, keep_days = self._params.evidence_keep_mb, self._params.evidence_keep_days
+            folder = path.with_name(f"{path.stem}.evidence")
+            self._retentions[path] = Retention(folder, keep_mb=keep_mb, keep_days=keep_days)
+        return self._retentions[path]
 
 
 JSONL = SinkSpec(
@@ -121,6 +162,29 @@ class _LineFile:
             if mode == "append" and path.is_file():
                 _drop_unfinished_line(path)
             self._raw = path.open({"new": "xb", "append": "ab", "overwrite": "wb"}[mode], buffering=0)
+        except OSError as error:
+            raise self._failure(error) from error
+        self._opened_s = time.monotonic()
+
+    def due(self, rotation: Rotation) -> bool:
+        """Whether it is to be put aside before the next line."""
+        return not self._raw.closed and rotation.due(self._raw.seek(0, os.SEEK_END), self._opened_s)
+
+    def put_aside(self, rotation: Rotation) -> None:
+        """Close it and give it another name."""
+        self.close()
+        try:
+            rotation.put_aside(self._path)
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def sync(self) -> None:
+        """Have it reach the disk, unless it was closed, which does that."""
+        try:
+            if self._path.is_file():
+                os.fsync(self._raw.fileno())
+        except ValueError:
+            return
         except OSError as error:
             raise self._failure(error) from error
 

@@ -184,7 +184,7 @@ def _parse_outcome(
         case {"outcome": "ran", "result": dict(columns)}:
             columns.pop("class_name", None)
             return Ran(from_builtins({**columns, "labels": list(labels.get(stage, ()))}, types))
-        case {"outcome": "not_run", "reason": "rate" | "no_input" as reason}:
+        case {"outcome": "not_run", "reason": "rate" | "no_input" | "window" as reason}:
             return NotRun(reason)
         case {"outcome": "failed", "error": {"type": kind, "message": message}}:
             return Failed(VedetteError(f"{kind}: {message}"))

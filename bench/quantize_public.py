@@ -1,6 +1,7 @@
-"""The quantiser on other people's models: MobileNetV2 on photographs, YOLOX-nano on COCO128, from the data folder.
+"""The quantiser on other people's models: MobileNetV2 on photographs, two detectors on COCO128, from the data folder.
 
-``python -m bench.quantize_public [classifier] [detector]`` packs the float model, quantises it and prints the table.
+``python -m bench.quantize_public [classifier] [yolox] [fastestdet]`` packs the float model, quantises it and prints the
+table.
 MobileNetV2 carries the quantisation of its training; it is stripped, and what is then float is the baseline.
 """
 
@@ -11,6 +12,7 @@ import os
 import sys
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from vedette_torch.data.samples import BoxesSample, Dataset, ImageSample
 from vedette_torch.data.unpack import unpack
 from vedette_torch.quantise.pairs import strip_quantisation
 from vedette_torch.quantise.report import as_text
-from vedette_torch.quantise.run import Report, Request, quantise
+from vedette_torch.quantise.run import Report, Request, Source, quantise
 
 CROP = {
     "resize": "crop",
@@ -41,6 +43,7 @@ LETTERBOX = {
     "scale": [1],
     "pad": [114],
 }
+STRETCH = {"resize": "stretch", "kernel": "bilinear", "colour": "bgr", "mean": [0], "scale": [255]}
 
 
 def pack_classifier(data: Path, folder: Path) -> Path:
@@ -80,7 +83,7 @@ def quantise_classifier(
     samples = photographs(data, folder / "photographs")
     labels = tuple((data / "models/imagenet_labels_1001.txt").read_text().splitlines()[1:])
     request = Request(
-        bundle=bundle,
+        source=Source(bundle=bundle),
         calibration=[sample.path for sample in samples[::5]][:calibrate],
         calibration_origin="imagenet_sample_500, every fifth",
         data=Dataset(samples=[sample for at, sample in enumerate(samples) if at % 5][:test], labels=labels),
@@ -91,29 +94,48 @@ def quantise_classifier(
     return quantise(_with(request, rest), say=_say)
 
 
-def quantise_detector(data: Path, folder: Path, **rest: object) -> Report:
+def quantise_yolox(data: Path, folder: Path, **rest: object) -> Report:
+    """YOLOX-nano."""
+    return quantise_detector(data, folder, "yolox_nano_coco_416", "yolox", "Apache-2.0", LETTERBOX, **rest)
+
+
+def quantise_fastestdet(data: Path, folder: Path, **rest: object) -> Report:
+    """FastestDet."""
+    return quantise_detector(
+        data, folder, "fastestdet_coco_352", "fastestdet", "BSD-3-Clause", STRETCH, **rest
+    )
+
+
+def quantise_detector(
+    data: Path,
+    folder: Path,
+    name: str,
+    decoder: str,
+    licence: str,
+    image: Mapping[str, object],
+    **rest: object,
+) -> Report:
     """A quarter of COCO128 calibrates, the others test."""
     names = tuple((data / "models/coco80.names").read_text().splitlines())
     model = PackRequest(
-        model=data / "models/yolox_nano_coco_416.onnx",
+        model=data / f"models/{name}.onnx",
         task="detection",
-        decoder="yolox",
-        licence="Apache-2.0",
+        decoder=decoder,
+        licence=licence,
         labels=names,
-        image=LETTERBOX,
-        samples=[data / "images" / name for name in ("bus.jpg", "dog.jpg")],
+        image=image,
+        samples=[data / "images" / f"{picture}.jpg" for picture in ("bus", "dog", "person", "zidane")],
     )
-    bundle = pack_model(model, folder / "yolox_nano.vedette")
+    bundle = pack_model(model, folder / f"{name}.vedette")
     samples = coco128(data, folder / "coco128")
     request = Request(
-        bundle=bundle,
+        source=Source(bundle=bundle),
         calibration=[sample.path for sample in samples[::4]],
         calibration_origin="coco128, every fourth",
         data=Dataset(samples=[sample for at, sample in enumerate(samples) if at % 4], labels=names),
         data_origin="coco128, the others",
-        output=folder / "yolox_nano.int8.vedette",
+        output=folder / f"{name}.int8.vedette",
         max_drop=1.0,
-        proof="warn",
     )
     return quantise(_with(request, rest), say=_say)
 
@@ -136,9 +158,9 @@ def _say(text: str) -> None:
 
 
 def main() -> None:
-    """Run what is named, or both."""
+    """Run what is named, or all."""
     data = Path(os.environ["VEDETTE_DATA"])
-    known = {"classifier": quantise_classifier, "detector": quantise_detector}
+    known = {"classifier": quantise_classifier, "yolox": quantise_yolox, "fastestdet": quantise_fastestdet}
     for name in sys.argv[1:] or known:
         with tempfile.TemporaryDirectory() as folder:
             sys.stdout.write(f"{name}\n{as_text(known[name](data, Path(folder)))}\n\n")

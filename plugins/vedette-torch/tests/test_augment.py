@@ -1,5 +1,7 @@
 """Augmentations against cases worked out by hand; boxes along with pixels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -15,11 +17,13 @@ from vedette_torch.augment import (
     Erase,
     Flip,
     MixUp,
+    Negative,
     PadCrop,
+    QuarterTurn,
     RandomCrop,
     Turn,
 )
-from vedette_torch.augment.boxes import clip_boxes, move_boxes
+from vedette_torch.augment.boxes import IGNORED, clip_boxes, move_boxes
 from vedette_torch.augment.crop import cut
 from vedette_torch.augment.turn import turned
 from vedette_torch.example import Example
@@ -103,6 +107,22 @@ def test_crop_around_holds_the_middle_of_a_box():
         assert bounds(piece.input) == piece.xyxy[0].tolist()
 
 
+def test_crop_around_aims_at_what_is_to_be_found_and_ignores_fragments():
+    example = marked(40, 40, (2, 2, 6, 6))
+    example = replace(
+        example, xyxy=torch.tensor([[2.0, 2, 6, 6], [30, 30, 38, 38]]), class_id=torch.tensor([IGNORED, 4])
+    )
+    crop = CropAround(size_wh=(8, 8), positive=1.0, min_left=0.0, whole=0.5)
+    shares = []
+    for seed in range(60):
+        piece = crop(example, rng(seed))
+        assert len(piece.xyxy) == 1, "the box that is ignored is far off"
+        w, h = (piece.xyxy[0, 2:] - piece.xyxy[0, :2]).tolist()
+        shares.append(w * h / 64)
+        assert piece.class_id.tolist() == [4 if shares[-1] >= 0.5 else IGNORED]
+    assert min(shares) < 0.5 < max(shares)
+
+
 def test_crop_around_of_a_smaller_picture_is_filled():
     piece = CropAround(size_wh=(8, 8), fill=9.0)(numbered(), rng())
     assert piece.size_wh == (8, 8)
@@ -123,6 +143,37 @@ def test_a_quarter_turn_is_exact():
     quarter = turned(example, 90, 1.0, (0, 0), 0.0, 0.0)
     torch.testing.assert_close(quarter.input, example.input.rot90(-1, (1, 2)), atol=1e-3, rtol=0)
     torch.testing.assert_close(quarter.xyxy, torch.tensor([[2.0, 1, 4, 3]]), atol=1e-5, rtol=0)
+
+
+def test_quarter_turns_come_in_all_four_ways_and_take_boxes_along():
+    example = marked(6, 6, (1, 0, 4, 2))
+    found = [QuarterTurn()(example, rng(seed)) for seed in range(40)]
+    assert {tuple(turn.xyxy[0].tolist()) for turn in found} == {
+        (1, 0, 4, 2), (4, 1, 6, 4), (2, 4, 5, 6), (0, 2, 2, 5)
+    }  # fmt: skip
+    assert all(bounds(turn.input) == turn.xyxy[0].tolist() for turn in found)
+
+
+def test_a_quarter_turn_of_an_oblong_changes_its_sides():
+    example = marked(5, 9, (6, 1, 9, 2))
+    turns = [QuarterTurn()(example, rng(seed)) for seed in range(40)]
+    assert {turn.size_wh for turn in turns} == {(9, 5), (5, 9)}
+    assert all(bounds(turn.input) == turn.xyxy[0].tolist() for turn in turns)
+
+
+def test_a_negative_has_the_opposite_classes_and_ignored_boxes_stay_ignored():
+    example = replace(
+        numbered(boxes=[(0.0, 0, 1, 1)] * 3),
+        class_id=torch.tensor([1, IGNORED, 2]),
+        classes=torch.tensor([0.2, 0.8, 0]),
+    )
+    negative = Negative(probability=1, opposite=(2, 1, 0))(example, rng())
+    assert torch.equal(negative.input, 255 - example.input)
+    assert negative.class_id.tolist() == [1, IGNORED, 0]
+    assert negative.classes.tolist() == example.classes.flip(0).tolist()
+    assert torch.equal(negative.xyxy, example.xyxy)
+    assert Negative(probability=1)(example, rng()).class_id.tolist() == [1, IGNORED, 2]
+    assert Negative(probability=0)(example, rng()) is example
 
 
 def test_turn_fills_and_moves():
@@ -215,7 +266,9 @@ def test_cut_mix_is_not_for_boxes():
         CropAround(size_wh=(5, 5)),
         Erase(size=3),
         Flip(),
+        Negative(),
         PadCrop(padding=2),
+        QuarterTurn(),
         RandomCrop(),
         Turn(),
     ],

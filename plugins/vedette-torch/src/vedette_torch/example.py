@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -94,6 +95,23 @@ class Batch:
                 class_id=[example.class_id for example in examples],
             ),
         )
+
+    def parts(self, number: int) -> list[Batch]:
+        """The same in ``number`` parts, as even as can be, or in fewer where there are not as many examples."""
+        ends = [len(self.targets) * index // number for index in range(number + 1)]
+        return [
+            Batch(
+                targets=Targets(
+                    input=self.input[begin:end],
+                    length=self.targets.length[begin:end],
+                    classes=self.targets.classes[begin:end],
+                    xyxy=self.targets.xyxy[begin:end],
+                    class_id=self.targets.class_id[begin:end],
+                )
+            )
+            for begin, end in pairwise(ends)
+            if end > begin
+        ]
 
     def to(self, device: torch.device) -> Batch:
         """The same on a device."""

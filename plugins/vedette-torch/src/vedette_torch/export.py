@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import shlex
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from vedette.bundle.atomic import replace_file
 from vedette.bundle.options import as_options
@@ -64,23 +64,45 @@ def export_picture_network(
 
 
 def export_onnx(network: nn.Module, inputs: Mapping[str, InputSpec], plan: ExportPlan, path: Path) -> None:
-    """Write a network in ``eval`` mode as ONNX, weights included, with any number of pictures per batch.
+    """Write a network of pictures in ``eval`` mode as ONNX, weights included, with any number of pictures per batch.
 
     Raises
     ------
     VedetteError
         An operation cannot be exported, or the outputs are not as many as the plan names.
     """
-    example = tuple(torch.zeros(2, *spec.row_shape) for spec in inputs.values())
+    export_graph(
+        network, {name: torch.zeros(2, *spec.row_shape) for name, spec in inputs.items()}, plan.outputs, path
+    )
+
+
+def export_graph(
+    network: nn.Module,
+    example: Mapping[str, Tensor],
+    outputs: Sequence[str],
+    path: Path,
+) -> None:
+    """Write a network in ``eval`` mode as ONNX, weights included, with any number of rows per batch.
+
+    Parameters
+    ----------
+    example
+        Inputs by name, in the order in which the network takes them, of any values; batches of 2 or more.
+
+    Raises
+    ------
+    VedetteError
+        An operation cannot be exported, or the outputs are not as many as named.
+    """
     batch = torch.export.Dim("batch")
     try:
         with _quiet_exporter():
             program = torch.onnx.export(
                 network,
-                example,
-                input_names=list(inputs),
-                output_names=list(plan.outputs),
-                dynamic_shapes=[{0: batch} for _ in inputs],
+                tuple(example.values()),
+                input_names=list(example),
+                output_names=list(outputs),
+                dynamic_shapes=[{0: batch} for _ in example],
                 opset_version=OPSET,
                 dynamo=True,
                 optimize=True,
@@ -91,9 +113,9 @@ def export_onnx(network: nn.Module, inputs: Mapping[str, InputSpec], plan: Expor
     assert program is not None
     proto = program.model_proto
     names = [output.name for output in proto.graph.output]
-    if names != list(plan.outputs):
+    if names != list(outputs):
         raise VedetteError(
-            f"the exported network gives {', '.join(names)}, the recipe says {', '.join(plan.outputs)}"
+            f"the exported network gives {', '.join(names)}, the recipe says {', '.join(outputs)}"
         )
     try:
         replace_file(path, proto.SerializeToString())
@@ -103,6 +125,8 @@ def export_onnx(network: nn.Module, inputs: Mapping[str, InputSpec], plan: Expor
 
 def pack_command(recipe: Recipe[SettingsT, SampleT], settings: SettingsT, done: TrainedRun) -> str:
     """The line that makes a bundle of the exported model, for a shell."""
+    if recipe.packer is not None:
+        return f"vedette {recipe.packer} {shlex.quote(str(done.run.path))}"
     return " ".join(["vedette pack", *_pack_options(recipe, settings, done)])
 
 
@@ -111,13 +135,18 @@ def _pack_options(recipe: Recipe[SettingsT, SampleT], settings: SettingsT, done:
     spec = next(iter(recipe.inputs(settings).values()))
     image: dict[str, Any] = {name: getattr(spec, name) for name in _PACKED}
     neutral = InputSpec(size_wh=spec.size_wh, colour=spec.colour)
+    beside = ("anchor", "pad") if spec.resize == "letterbox" else ()
     shown = {
         name: value
         for name, value in image.items()
-        if name in ("size_wh", "resize", "kernel", "colour") or value != getattr(neutral, name)
+        if name in ("size_wh", "resize", "kernel", "colour", *beside) or value != getattr(neutral, name)
     }
     yield shlex.quote(str(folder / MODEL))
     yield from as_options(task=recipe.task, decoder=plan.decoder, params=plan.params, image=shown)
+    references = recipe.references(settings)
+    if references:
+        yield from (f"--feed {name}=image" for name in recipe.inputs(settings) if name not in references)
+        yield from (f"--feed {name}=reference:FLAWLESS.png" for name in references)
     yield f"--labels {shlex.quote(str(folder / LABELS))}"
     yield f"--name {recipe.name.replace('_', '-')}"
 

@@ -44,6 +44,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         How often each training picture is seen.
     batch_size
         Pictures per step, over all processes. What does not fill a batch at the end of an epoch waits for another one.
+    accumulate
+        Parts that each process computes its share of a batch in, one after the other, for batches that do not fit into
+        memory. Gradients are those of the whole batch, but batch normalisation sees one part at a time.
     validation
         Share of the training data that is held out, where the data set has no validation split; 0: no validation.
     optimiser
@@ -72,6 +75,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     epochs: Count = 30
     batch_size: Count = 64
+    accumulate: Count = 1
     validation: Annotated[float, msgspec.Meta(ge=0, le=0.5)] = 0.1
     optimiser: Optimiser = "adamw"
     learning_rate: Positive = 1e-3
@@ -89,6 +93,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     patience: Count | None = None
 
     def __post_init__(self) -> None:
+        if self.batch_size % self.accumulate:
+            raise ValueError(
+                f"batch_size {self.batch_size} has no {self.accumulate} equal parts (accumulate)"
+            )
         if self.schedule == "step" and not self.milestones:
             raise ValueError("schedule 'step' needs milestones: the epochs at which the rate falls")
         if self.schedule == "one_cycle" and self.warmup_epochs:
@@ -168,6 +176,8 @@ class Recipe(ABC, Generic[SettingsT, SampleT]):
     """As in its :class:`~vedette.specs.RecipeSpec`."""
     task: Task
     settings_type: type[SettingsT]
+    packer: str | None = None
+    """The subcommand of ``vedette`` that makes a bundle of a run's folder; ``None``: ``pack`` does, of the model."""
 
     @abstractmethod
     def read(self, data: Path, settings: SettingsT) -> Splits[SampleT]:
@@ -207,6 +217,11 @@ class Recipe(ABC, Generic[SettingsT, SampleT]):
         from vedette_torch.export import export_picture_network
 
         return export_picture_network(self, network, settings, labels, folder)
+
+    def references(self, settings: SettingsT) -> tuple[str, ...]:
+        """Those of :meth:`inputs` that take a flawless picture of the scene, which a bundle stores: the ``template`` of
+        a sample."""
+        return ()
 
     def prepare(self, input: Tensor, settings: SettingsT) -> list[Tensor]:
         """What the network is given of a batch's ``input (n, ...) float32``: of pictures, 0..255, one tensor per input,

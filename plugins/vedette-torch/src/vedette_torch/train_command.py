@@ -11,11 +11,12 @@ import click
 import msgspec
 
 from vedette.cli import current_registry
-from vedette.errors import ConfigError, PluginError
-from vedette.registry import Registry
+from vedette.errors import ConfigError
 from vedette_torch.export import export_run, pack_command
-from vedette_torch.recipe import Recipe, Settings, SettingsT
+from vedette_torch.recipe import Settings, SettingsT
+from vedette_torch.trained import find_recipe as find_recipe
 from vedette_torch.training import Hardware, train
+from vedette_torch.training.start import Start
 
 FOLDER = click.Path(path_type=Path)
 
@@ -32,6 +33,17 @@ FOLDER = click.Path(path_type=Path)
     help="A setting; `--settings` lists them. VALUE is JSON or text.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the run that is in --out, if there is one.")
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path),
+    help="Begin with these weights: the folder of a run, or a file.",
+)
+@click.option(
+    "--new-head",
+    is_flag=True,
+    help="With --from: a fresh last layer where the classes are others.",
+)
 @click.option(
     "--accelerator", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True
 )
@@ -71,6 +83,8 @@ def train_command(
     out: Path | None,
     changes: tuple[str, ...],
     resume: bool,
+    source: Path | None,
+    new_head: bool,
     listed: bool,
     **hardware: Any,
 ) -> None:
@@ -79,6 +93,7 @@ def train_command(
     \b
     vedette train cifar_classifier --data cifar10 --out runs/cifar
     vedette train cifar_classifier --data cifar10 --out runs/cifar --resume
+    vedette train cifar_classifier --data mine --out runs/mine --from runs/cifar --new-head --set learning_rate=0.02
     torchrun --nproc-per-node 4 -m vedette train cifar_classifier --data cifar10 --out runs/cifar
 
     A run may be killed at any moment, and goes on with --resume, which may be said from the beginning. In its folder:
@@ -90,9 +105,18 @@ def train_command(
         return
     if data is None or out is None:
         raise click.UsageError("--data and --out are needed")
+    if new_head and source is None:
+        raise click.UsageError("--new-head says something of --from, which is not given")
     settings = parse_settings(chosen.settings_type, changes)
     done = train(
-        chosen, data, out, settings=settings, hardware=Hardware(**hardware), resume=resume, say=click.echo
+        chosen,
+        data,
+        out,
+        settings=settings,
+        hardware=Hardware(**hardware),
+        resume=resume,
+        start=None if source is None else Start(source=source, new_head=new_head),
+        say=click.echo,
     )
     if not done.first_process:
         return
@@ -101,32 +125,10 @@ def train_command(
     click.echo(f"\nexported {model}; to make a bundle of it:\n{pack_command(chosen, settings, done)}")
 
 
-def find_recipe(registry: Registry, name: str) -> Recipe[Any, Any]:
-    """The recipe of this name, built.
-
-    Raises
-    ------
-    PluginError
-        There is none, what it needs is not installed, or its plugin gives something else.
-    """
-    spec = registry.recipes[name]
-    blame = registry.provider(spec)
-    try:
-        recipe = spec.build()
-    except ImportError as error:
-        raise PluginError(
-            f"recipe {name!r} ({blame}) cannot be used: {error}",
-            fix="install the extra of its plugin that trains",
-        ) from error
-    if not isinstance(recipe, Recipe):
-        raise PluginError(
-            f"recipe {name!r} ({blame}) is a {type(recipe).__name__}, not a vedette_torch.recipe.Recipe"
-        )
-    return recipe
-
-
-def parse_settings(settings_type: type[SettingsT], changes: Iterable[str]) -> SettingsT:
-    """The defaults with some settings changed: ``epochs=20``, ``milestones=[30,40]``, ``patience=null``.
+def parse_settings(
+    settings_type: type[SettingsT], changes: Iterable[str], base: SettingsT | None = None
+) -> SettingsT:
+    """The defaults, or ``base``, with some settings changed: ``epochs=20``, ``milestones=[30,40]``, ``patience=null``.
 
     Raises
     ------
@@ -145,7 +147,8 @@ def parse_settings(settings_type: type[SettingsT], changes: Iterable[str]) -> Se
             )
         given[key] = _value(text)
     try:
-        return msgspec.convert(given, settings_type, strict=False)
+        known = {} if base is None else msgspec.to_builtins(base)
+        return msgspec.convert({**known, **given}, settings_type, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(f"--set: {error}", fix="`vedette train RECIPE --settings` lists settings") from None
 

@@ -29,6 +29,7 @@ class Measuring:
 
     def drops(self, value):
         return Drop(
+            metric="top1",
             f32=Figure(value=0.9, n=100),
             int8=Figure(value=0.9 - value, n=100),
             interval=(value - 0.01, value + 0.01),

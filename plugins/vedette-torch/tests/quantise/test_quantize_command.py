@@ -4,6 +4,7 @@ import json
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -148,20 +149,21 @@ def test_a_budget_that_cannot_be_met_writes_nothing(tmp_path):
     fill(bundle, tmp_path / "held-out")
     before = sorted(tmp_path.rglob("*"))
     done = quantize(bundle, tmp_path / "held-out", tmp_path / "q.vedette", "--max-drop", "0")
-    assert done.exit_code != 0
+    assert done.exit_code == 1
     assert "int8 loses more than 0 points" in done.output
+    assert "--max-drop" in done.output
     assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_speed_is_measured_and_stated(easy, tmp_path):
     from vedette_torch.data.reading import read_data
     from vedette_torch.quantise.report import as_text
-    from vedette_torch.quantise.run import Request, quantise
+    from vedette_torch.quantise.run import Request, Source, quantise
 
     bundle, pictures = easy
     paths = sorted(pictures.rglob("*.png"))
     request = Request(
-        bundle=bundle,
+        source=Source(bundle=bundle),
         calibration=paths,
         calibration_origin="x",
         data=read_data(pictures).split(),
@@ -183,11 +185,43 @@ def test_speed_is_measured_and_stated(easy, tmp_path):
     assert ("SLOWER" in recipe) == ("SLOWER" in as_text(report)) == bool(report.slower)
 
 
+def test_a_variant_that_is_slower_than_float_is_marked(easy, tmp_path):
+    """In the table, in the provenance, and as a warning: whatever this machine makes of it."""
+    from vedette_torch.data.reading import read_data
+    from vedette_torch.quantise.measure import Speed
+    from vedette_torch.quantise.report import as_plain, as_text
+    from vedette_torch.quantise.run import Request, Source, quantise, recipe_of
+
+    bundle, pictures = easy
+    request = Request(
+        source=Source(bundle=bundle),
+        calibration=sorted(pictures.rglob("*.png")),
+        calibration_origin="x",
+        data=read_data(pictures).split(),
+        data_origin="y",
+        output=tmp_path / "q",
+        max_drop=5,
+        speed_rounds=0,
+    )
+    speeds = {
+        "onnxruntime": Speed(f32_hz=200, int8_hz=100, ratio=0.5, contended=0),
+        "openvino": Speed(f32_hz=100, int8_hz=200, ratio=2.0, contended=0),
+    }
+    report = replace(quantise(request), speeds=speeds)
+    assert report.slower == ("onnxruntime",)
+    text = as_text(report)
+    assert "0.50  SLOWER" in text
+    assert "int8 is slower than float on onnxruntime here (100 to 200 requests/s)" in text
+    assert "onnxruntime: int8 at 0.50 times the rate of f32, SLOWER THAN FLOAT" in recipe_of(report)
+    assert "openvino: int8 at 2.00 times the rate of f32," in recipe_of(report)
+    assert as_plain(report)["backends"]["onnxruntime"]["speed"]["ratio"] == 0.5
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda folder: (folder / "empty").mkdir(), "there is no picture to calibrate by"),
-        (lambda folder: _broken(folder / "empty"), "no picture to calibrate by"),
+        (lambda folder: (folder / "empty").mkdir(), "empty: there is no picture to calibrate by"),
+        (lambda folder: _broken(folder / "empty"), "cut.png: no picture to calibrate by: "),
     ],
 )
 def test_calibration_pictures_that_are_none(easy, tmp_path, spoil, message):
@@ -206,7 +240,7 @@ def test_calibration_pictures_that_are_none(easy, tmp_path, spoil, message):
             str(tmp_path / "q"),
         ],
     )
-    assert done.exit_code != 0
+    assert done.exit_code == 1
     assert message in done.output
     assert not (tmp_path / "q").exists()
 

@@ -6,11 +6,14 @@ process.
 """
 
 from vedette_torch.augment.base import Augmentation, Mixing
-from vedette_torch.augment.colour import Blur, Colour
+from vedette_torch.augment.colour import Blur, Colour, Negative
 from vedette_torch.augment.crop import CropAround, PadCrop, RandomCrop
 from vedette_torch.augment.erase import Erase
-from vedette_torch.augment.flip import Flip
+from vedette_torch.augment.flip import Flip, QuarterTurn
+from vedette_torch.augment.frames import EveryFrame
 from vedette_torch.augment.mixing import CutMix, MixUp
+from vedette_torch.augment.noise import Noise
+from vedette_torch.augment.time import CropTime, DropFrames, Reverse, Speed
 from vedette_torch.augment.turn import Turn
 
 __all__ = [
@@ -18,12 +21,20 @@ __all__ = [
     "Blur",
     "Colour",
     "CropAround",
+    "CropTime",
     "CutMix",
+    "DropFrames",
     "Erase",
+    "EveryFrame",
     "Flip",
     "MixUp",
     "Mixing",
+    "Negative",
+    "Noise",
     "PadCrop",
+    "QuarterTurn",
     "RandomCrop",
+    "Reverse",
+    "Speed",
     "Turn",
 ]

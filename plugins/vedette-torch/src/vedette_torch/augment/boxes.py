@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+IGNORED = -1
+"""Instead of the class of a box: it need not be found, and whatever is found in it is not wrong."""
+
 
 def move_boxes(xyxy: Tensor, affine: Tensor) -> Tensor:
     """The upright boxes ``(n, 4)`` around the boxes ``xyxy (n, 4)`` after the map ``affine (2, 3)``."""

@@ -58,3 +58,29 @@ class Blur:
         size = 2 * min(max(round(3 * sigma), 1), (min(example.size_wh) - 1) // 2) + 1
         pixels = gaussian_blur2d(example.input[None], (size, size), (sigma, sigma))[0]
         return replace(example, input=pixels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Negative:
+    """Turns light into dark and dark into light with probability ``probability``.
+
+    ``opposite`` says which class each class then is: where a hole becomes a spot and a spot a hole, ``(1, 0)``. Empty:
+    all stay what they are.
+    """
+
+    probability: float = 0.5
+    opposite: tuple[int, ...] = ()
+
+    def __call__(self, example: Example, rng: Generator) -> Example:
+        if rng.random() >= self.probability:
+            return example
+        turned = replace(example, input=255 - example.input)
+        if not self.opposite:
+            return turned
+        becomes = torch.tensor(self.opposite)
+        known = example.class_id >= 0
+        return replace(
+            turned,
+            classes=example.classes[becomes] if len(example.classes) else example.classes,
+            class_id=torch.where(known, becomes[example.class_id.clamp(min=0)], example.class_id),
+        )

@@ -9,7 +9,7 @@ from kornia.geometry.transform import resize
 from numpy.random import Generator
 from torch.nn.functional import pad
 
-from vedette_torch.augment.boxes import clip_boxes
+from vedette_torch.augment.boxes import IGNORED, area, clip_boxes
 from vedette_torch.example import Example
 
 MIN_LEFT = 0.25
@@ -33,26 +33,29 @@ class PadCrop:
 class CropAround:
     """Cuts ``size_wh`` out of a larger picture: with probability ``positive`` so that the middle of one of the boxes,
     drawn by chance, lies somewhere in it, else anywhere. Beyond the picture's edge it is filled with ``fill``,
-    0..255."""
+    0..255. Boxes of which less than the share ``whole`` is left are neither to be found nor wrong to be found; those of
+    which less than ``min_left`` is left are gone."""
 
     size_wh: tuple[int, int]
     positive: float = 0.9
     fill: float = 0.0
     min_left: float = MIN_LEFT
+    whole: float = 0.0
 
     def __call__(self, example: Example, rng: Generator) -> Example:
         aimed, which = rng.random(2)
         within = rng.random(2)
+        aims = example.xyxy[example.class_id != IGNORED]
         corner = []
         for axis in (0, 1):
             size, whole = self.size_wh[axis], example.size_wh[axis]
-            if aimed < self.positive and len(example.xyxy):
-                box = example.xyxy[int(which * len(example.xyxy))]
+            if aimed < self.positive and len(aims):
+                box = aims[int(which * len(aims))]
                 start = float(box[axis] + box[axis + 2]) / 2 - within[axis] * size
             else:
                 start = within[axis] * (whole - size)
             corner.append(round(min(max(start, 0.0), max(whole - size, 0))))
-        return cut(example, (corner[0], corner[1]), self.size_wh, self.fill, self.min_left)
+        return cut(example, (corner[0], corner[1]), self.size_wh, self.fill, self.min_left, self.whole)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,17 +80,27 @@ class RandomCrop:
 
 
 def cut(
-    example: Example, corner_xy: tuple[int, int], size_wh: tuple[int, int], fill: float, min_left: float
+    example: Example,
+    corner_xy: tuple[int, int],
+    size_wh: tuple[int, int],
+    fill: float,
+    min_left: float,
+    whole: float = 0.0,
 ) -> Example:
-    """The rectangle of ``size_wh`` whose top left pixel is ``corner_xy``, which may lie outside of the picture."""
+    """The rectangle of ``size_wh`` whose top left pixel is ``corner_xy``, which may lie outside of the picture.
+
+    Boxes of which less than the share ``whole`` of the area is left become
+    :data:`~vedette_torch.augment.boxes.IGNORED`.
+    """
     (x, y), (w, h), (width, height) = corner_xy, size_wh, example.size_wh
     beyond = (max(-x, 0), max(x + w - width, 0), max(-y, 0), max(y + h - height, 0))
     pixels = pad(example.input, beyond, value=fill) if any(beyond) else example.input
     left, top = x + beyond[0], y + beyond[2]
     xyxy, kept = clip_boxes(example.xyxy - torch.tensor([x, y, x, y]), size_wh, min_left)
+    fragment = area(xyxy) < whole * area(example.xyxy[kept])
     return replace(
         example,
         input=pixels[:, top : top + h, left : left + w],
         xyxy=xyxy,
-        class_id=example.class_id[kept],
+        class_id=example.class_id[kept].masked_fill(fragment, IGNORED),
     )

@@ -6,11 +6,12 @@ numbered in the order of their names, over all splits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from vedette_torch.data.errors import DataError
-from vedette_torch.data.found import Found, FoundImage
+from vedette_torch.data.found import Found, FoundClip, FoundImage
 from vedette_torch.data.layout import WHOLE, existing_folder, files_below, is_picture, split_named
 from vedette_torch.data.samples import Problem
 
@@ -26,24 +27,34 @@ def find_folders(root: Path) -> Found[FoundImage]:
     DataError
         There are no classes, or folders of splits and of classes lie side by side.
     """
+    return classes_of_folders(root, FoundImage, is_picture, "picture")
+
+
+EntryT = TypeVar("EntryT", FoundImage, FoundClip)
+
+
+def classes_of_folders(
+    root: Path, entry: type[EntryT], belongs: Callable[[Path], bool], noun: str
+) -> Found[EntryT]:
+    """:func:`find_folders` for any kind of file: ``belongs`` tells it from strays, problems ``not_a_NOUN``."""
     splits = {split: _folders(folder) for split, folder in _splits(existing_folder(root))}
     names = sorted({folder.name for classes in splits.values() for folder in classes})
     if not names:
         raise DataError(
             f"{root} holds no folders of classes",
-            fix="put the pictures of each class in a folder of its name",
+            fix=f"put the {noun}s of each class in a folder of its name",
         )
-    entries: list[FoundImage] = []
+    entries: list[EntryT] = []
     problems: list[Problem] = []
     for split, classes in splits.items():
         by_name = {folder.name: folder for folder in classes}
         for class_id, name in enumerate(names):
             files = list(files_below(by_name[name])) if name in by_name else []
-            pictures = [path for path in files if is_picture(path)]
-            entries += [FoundImage(path=path, class_id=class_id, split=split) for path in pictures]
-            problems += [_stray(path) for path in files if not is_picture(path)]
-            if not pictures:
-                problems.append(_empty(by_name.get(name), root, split, name))
+            wanted = [path for path in files if belongs(path)]
+            entries += [entry(path=path, class_id=class_id, split=split) for path in wanted]
+            problems += [_stray(path, noun) for path in files if not belongs(path)]
+            if not wanted:
+                problems.append(empty_class(by_name.get(name), root, split, name, noun))
     return Found(entries=entries, labels=tuple(names), problems=problems)
 
 
@@ -67,11 +78,13 @@ def _folders(root: Path) -> list[Path]:
     return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith((".", "__")))
 
 
-def _stray(path: Path) -> Problem:
-    return Problem(path=path, kind="not_a_picture", message="this file in a class's folder is not a picture")
+def _stray(path: Path, noun: str) -> Problem:
+    message = f"this file in a class's folder is not a {noun}"
+    return Problem(path=path, kind=f"not_a_{noun}", message=message)
 
 
-def _empty(folder: Path | None, root: Path, split: str, name: str) -> Problem:
+def empty_class(folder: Path | None, root: Path, split: str, name: str, noun: str) -> Problem:
+    """A class of which a split has nothing."""
     where = root if split == WHOLE else root / split
-    message = f"the class {name!r} has no picture" + ("" if split == WHOLE else f" in {split}")
+    message = f"the class {name!r} has no {noun}" + ("" if split == WHOLE else f" in {split}")
     return Problem(path=folder or where / name, kind="empty_class", message=message)

@@ -24,6 +24,27 @@ class FoundImage:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class FoundClip:
+    """A video of a class; ``group`` names what must not be split, the footage that it was cut from."""
+
+    path: Path
+    class_id: int
+    split: str = WHOLE
+    group: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FoundSequence:
+    """A row of a table: its number, from 0 where data begin, its class and ``values (n,) float32``."""
+
+    path: Path
+    row: int
+    class_id: int
+    values: NDArray[np.float32]
+    split: str = WHOLE
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class FoundBoxes:
     """A picture and the boxes that its labels state.
 
@@ -46,7 +67,7 @@ class FoundBoxes:
     crowd: NDArray[np.bool_] | None = None
 
 
-FoundT = TypeVar("FoundT", FoundImage, FoundBoxes)
+FoundT = TypeVar("FoundT", FoundImage, FoundClip, FoundSequence, FoundBoxes)
 
 
 @dataclass(frozen=True, kw_only=True)

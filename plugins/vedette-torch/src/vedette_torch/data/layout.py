@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vedette_torch.data.errors import DataError
+from vedette_video.locate import VIDEO_SUFFIXES
 
 PICTURES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".pbm", ".pnm"}
@@ -48,6 +49,11 @@ def files_below(folder: Path) -> Iterator[Path]:
 def is_picture(path: Path) -> bool:
     """By its suffix."""
     return path.suffix.lower() in PICTURES
+
+
+def is_clip(path: Path) -> bool:
+    """Whether it is a video, by its suffix."""
+    return path.suffix.lower() in VIDEO_SUFFIXES
 
 
 def existing_folder(root: Path) -> Path:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from vedette.errors import SourceError
 from vedette.frame import Clock, Decode, Encoded, Frame
+from vedette_torch.data.layout import is_clip
 from vedette_torch.data.samples import Problem
 from vedette_video.still import read_still
 
@@ -66,6 +67,10 @@ def look_at(
 
 
 def _look(decode: Decode, path: Path) -> Looked | Problem:
+    if is_clip(path):
+        from vedette_torch.data.footage import look_at_clip  # FFmpeg, which pictures do not need
+
+        return look_at_clip(path)
     try:
         data = _read(path)
         frame = _frame(path, data, decode)

@@ -12,25 +12,37 @@ from vedette.decoding import image_decoder
 from vedette.frame import Decode
 from vedette.registry import load_plugins
 from vedette_torch.data.boxes import fit_boxes
+from vedette_torch.data.clips import find_clips
 from vedette_torch.data.coco import find_coco, json_files
 from vedette_torch.data.deeppcb import find_deeppcb
 from vedette_torch.data.errors import DataError
 from vedette_torch.data.folders import find_folders
-from vedette_torch.data.found import Found, FoundBoxes, FoundImage
-from vedette_torch.data.layout import existing_folder, files_below, is_picture
+from vedette_torch.data.found import Found, FoundBoxes, FoundClip, FoundImage, FoundSequence
+from vedette_torch.data.layout import existing_folder, files_below, is_clip, is_picture
 from vedette_torch.data.pictures import Looked, Progress, look_at
-from vedette_torch.data.samples import BoxesSample, Dataset, ImageSample, Problem, SampleT
+from vedette_torch.data.samples import (
+    BoxesSample,
+    ClipSample,
+    Dataset,
+    ImageSample,
+    Problem,
+    SampleT,
+    SequenceSample,
+)
+from vedette_torch.data.sequences import find_sequences
 from vedette_torch.data.unpack import unpack
 from vedette_torch.data.voc import find_voc
 from vedette_torch.data.yolo import find_yolo
 
-Format = Literal["folders", "yolo", "voc", "coco", "deeppcb"]
+Format = Literal["folders", "yolo", "voc", "coco", "deeppcb", "clips", "sequences"]
 FINDERS: Mapping[Format, Callable[[Path], Found[Any]]] = {
     "folders": find_folders,
     "yolo": find_yolo,
     "voc": find_voc,
     "coco": find_coco,
     "deeppcb": find_deeppcb,
+    "clips": find_clips,
+    "sequences": find_sequences,
 }
 _ORDER = ("train", "val", "test")
 _SHOWN = 10
@@ -72,12 +84,13 @@ def read_data(
     decode: Decode | None = None,
     progress: Progress | None = None,
 ) -> DataFolder[Any]:
-    """Read the samples of a folder or a zip file. Every picture is decoded whole, on all processors.
+    """Read the samples of a folder or a zip file. Every picture and every video is decoded whole, on all
+    processors.
 
     Parameters
     ----------
     root
-        A folder, or a ``.zip`` file, which is unpacked to ``unpack_to``.
+        A folder, or a ``.zip`` file, which is unpacked to ``unpack_to``; of sequences also a single table.
     format
         One of :data:`FINDERS`; ``auto`` tells by the files.
     strict
@@ -88,8 +101,9 @@ def read_data(
     Returns
     -------
     DataFolder
-        Of :class:`ImageSample` for ``folders``, else of :class:`BoxesSample`. Problems, beside those of the finders:
-        ``corrupt`` (a picture that cannot be decoded to its end), those of :func:`~vedette_torch.data.boxes.fit_boxes`,
+        Of :class:`ImageSample` for ``folders``, :class:`ClipSample` for ``clips``, :class:`SequenceSample` for
+        ``sequences``, else of :class:`BoxesSample`. Problems, beside those of the finders:
+        ``corrupt`` (what cannot be decoded to its end), those of :func:`~vedette_torch.data.boxes.fit_boxes`,
         ``duplicate_across_splits`` (left out of the later of train, val, test: it would be judged by what was learnt by
         heart), ``duplicate`` (in one split; the first is kept) and ``conflicting_class`` (the same file in two classes;
         all are left out).
@@ -139,6 +153,8 @@ def detect_format(root: Path) -> Format:
     DataError
         None is known by them.
     """
+    if root.is_file() and root.suffix.lower() == ".csv":
+        return "sequences"
     files = list(files_below(existing_folder(root)))
     suffixes = {path.suffix.lower() for path in files}
     stems = {path.stem for path in files if is_picture(path)}
@@ -152,24 +168,35 @@ def detect_format(root: Path) -> Format:
         return "yolo"
     if any(is_picture(path) and path.parent != root for path in files):
         return "folders"
+    if any(is_clip(path) for path in files):
+        return "clips"
     raise DataError(f"{root}: its format is not known", fix=f"name it (--format): {', '.join(FINDERS)}")
 
 
 def _look(
-    entries: Sequence[FoundImage | FoundBoxes], decode: Decode, progress: Progress | None
+    entries: Sequence[FoundImage | FoundClip | FoundBoxes | FoundSequence],
+    decode: Decode,
+    progress: Progress | None,
 ) -> dict[Path, Looked | Problem]:
-    paths = [path for entry in entries for path in (entry.path, getattr(entry, "template", None)) if path]
+    files = [entry for entry in entries if not isinstance(entry, FoundSequence)]
+    paths = [path for entry in files for path in (entry.path, getattr(entry, "template", None)) if path]
     return dict(look_at(list(dict.fromkeys(paths)), decode, progress))
 
 
-_Kept = tuple[str, ImageSample | BoxesSample]
+_Kept = tuple[str, ImageSample | ClipSample | BoxesSample | SequenceSample]
 
 
 def _settled(
     found: Found[Any], looked: Mapping[Path, Looked | Problem], problems: list[Problem]
 ) -> Iterator[_Kept]:
-    """The samples whose pictures can be used, by split; appends to ``problems``."""
+    """The samples whose files can be used, by split; appends to ``problems``."""
     for entry in found.entries:
+        if isinstance(entry, FoundSequence):
+            yield (
+                entry.split,
+                SequenceSample(path=entry.path, row=entry.row, values=entry.values, class_id=entry.class_id),
+            )
+            continue
         picture = looked[entry.path]
         template = looked[entry.template] if isinstance(entry, FoundBoxes) and entry.template else picture
         if isinstance(picture, Problem):
@@ -183,6 +210,8 @@ def _settled(
             problems.append(Problem(path=entry.path, kind="size_mismatch", message=message))
         elif isinstance(entry, FoundImage):
             yield entry.split, ImageSample(path=entry.path, class_id=entry.class_id)
+        elif isinstance(entry, FoundClip):
+            yield entry.split, ClipSample(path=entry.path, class_id=entry.class_id, group=entry.group)
         else:
             sample, more = fit_boxes(entry, picture.size_wh, found.labels)
             problems += more
@@ -193,9 +222,11 @@ def _settled(
 def _without_copies(
     kept: Sequence[_Kept], looked: Mapping[Path, Looked | Problem], problems: list[Problem]
 ) -> list[_Kept]:
-    """Without pictures that are there more than once; appends to ``problems``."""
+    """Without files that are there more than once; appends to ``problems``. Rows of a table may be alike."""
     copies: dict[bytes, list[_Kept]] = defaultdict(list)
     for item in kept:
+        if isinstance(item[1], SequenceSample):
+            continue
         picture = looked[item[1].path]
         assert isinstance(picture, Looked)
         copies[picture.digest].append(item)
@@ -209,10 +240,10 @@ def _without_copies(
 
 
 def _copies(same: list[_Kept]) -> Iterator[Problem]:
-    """What is wrong with pictures whose files are equal."""
+    """What is wrong with samples whose files are equal."""
     same.sort(key=lambda item: (_rank(item[0]), item[1].path))
     (first_split, first), *rest = same
-    classes = {sample.class_id for _, sample in same if isinstance(sample, ImageSample)}
+    classes = {sample.class_id for _, sample in same if isinstance(sample, ImageSample | ClipSample)}
     if len(classes) > 1:
         for _, sample in same:
             other = rest[0][1] if sample is first else first

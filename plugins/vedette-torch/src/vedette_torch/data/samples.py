@@ -46,6 +46,34 @@ class ImageSample(Sample):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class ClipSample(Sample):
+    """A video and its class; ``group`` names the footage that it was cut from, which must not be split."""
+
+    class_id: int
+    group: str = ""
+
+    def facts(self) -> bytes:
+        """Its class."""
+        return str(self.class_id).encode()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SequenceSample(Sample):
+    """A row of a table: ``values (n,) float32``, for instance points one after the other, and its class.
+
+    ``path`` is the table's, ``row`` the line, from 0 where data begin.
+    """
+
+    values: NDArray[np.float32]
+    class_id: int
+    row: int
+
+    def facts(self) -> bytes:
+        """Its class and its values."""
+        return str(self.class_id).encode() + self.values.tobytes()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class BoxesSample(Sample):
     """A picture and what is in it.
 

@@ -12,14 +12,13 @@ from typing import Any, get_args
 import click
 import msgspec
 
-from vedette.bundle.store import locate
 from vedette.cli import current_registry
 from vedette.decoding import image_decoder
 from vedette.errors import VedetteError
 from vedette.machine import describe_machine
 from vedette.registry import Registry
 from vedette.specs import Precision
-from vedette_torch.data.reading import FINDERS, DataFolder, read_data
+from vedette_torch.data_options import DataOptions, data_options
 from vedette_torch.evaluation.edge import EdgePredictor
 from vedette_torch.evaluation.evaluate import judge, observe
 from vedette_torch.evaluation.parity import Tolerance, compare
@@ -27,19 +26,10 @@ from vedette_torch.evaluation.predictor import Predictor
 from vedette_torch.evaluation.text import evaluation_text, parity_text
 from vedette_torch.progress import progress_bar
 
-_BEST = ("test", "val", "all", "train")
-"""The splits in the order in which one is taken where none is named."""
-
 
 @click.command()
 @click.argument("model")
-@click.option(
-    "--data", "folder", type=click.Path(path_type=Path, exists=True), required=True, help="Labelled data."
-)
-@click.option("--format", "format_", type=click.Choice(["auto", *FINDERS]), default="auto", show_default=True)
-@click.option("--split", help="Which split; default: test, else val, else what there is.")
-@click.option("--unpack-to", type=click.Path(path_type=Path), help="Where to unpack a .zip file.")
-@click.option("--strict", is_flag=True, help="Refuse data with problems.")
+@data_options
 @click.option("--backend", help="Run the bundle on this backend.")
 @click.option("--device", help="Run the bundle on this device.")
 @click.option("--variant", help="This variant of the bundle.")
@@ -59,11 +49,7 @@ _BEST = ("test", "val", "all", "train")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def evaluate(
     model: str,
-    folder: Path,
-    format_: Any,
-    split: str | None,
-    unpack_to: Path | None,
-    strict: bool,
+    data: DataOptions,
     backend: str | None,
     device: str | None,
     variant: str | None,
@@ -80,7 +66,7 @@ def evaluate(
     vedette evaluate yolox.vedette --data coco128
     vedette evaluate classifier.vedette --data cifar10 --backend openvino --against runs/cifar
 
-    MODEL is a folder or .vedette file, the name of an installed model, or the folder of a run. Each figure comes with
+    MODEL is a folder or .vedette file, the name of a model, or the folder of a run. Each figure comes with
     the number of samples and its interval at 95 %.
 
     With --against, both are run, each picture's findings are compared, and the exit code is 1 if the headline figure
@@ -90,12 +76,7 @@ def evaluate(
     decode = image_decoder(registry)
     wanted = {"backend": backend, "device": device, "variant": variant, "precision": precision}
     wanted = {name: value for name, value in wanted.items() if value is not None}
-    with progress_bar("reading") as progress:
-        data = read_data(
-            folder, format_, strict=strict, unpack_to=unpack_to, decode=decode, progress=progress
-        )
-    name = split or next((name for name in _BEST if name in data.splits), None)
-    samples, title = data.split(name), _title(data, name)
+    labelled = data.read(decode)
     observed = []
     for which in (model, against) if against else (model,):
         own = wanted if which == model or not _is_run(which) else {}
@@ -103,8 +84,8 @@ def evaluate(
             open_predictor(which, registry, _pairs(params), own) as predictor,
             progress_bar(which) as progress,
         ):
-            observed.append(observe(predictor, samples, decode, progress))
-    evaluations = [judge(one, title) for one in observed]
+            observed.append(observe(predictor, labelled.samples, decode, progress))
+    evaluations = [judge(one, labelled.title) for one in observed]
     plain: dict[str, Any] = {"evaluation": msgspec.to_builtins(evaluations[0], str_keys=True)}
     text = evaluation_text(evaluations[0])
     passed = True
@@ -114,10 +95,8 @@ def evaluate(
         plain["reference"] = msgspec.to_builtins(evaluations[1], str_keys=True)
         plain["parity"] = {**msgspec.to_builtins(parity), "passed": passed}
         text += f"\n\n{parity_text(parity)}"
-    plain |= {"machine": describe_machine(), "problems": len(data.problems)}
+    plain |= {"machine": describe_machine(), "problems": len(labelled.found.problems)}
     click.echo(json.dumps(plain, indent=2) if as_json else text)
-    if data.problems:
-        click.echo(f"note: the data has {len(data.problems)} problems: vedette data check {folder}", err=True)
     if not passed:
         sys.exit(1)
 
@@ -140,16 +119,12 @@ def open_predictor(
 
         yield RunPredictor(Path(model), registry=registry, params=params)
         return
-    with EdgePredictor(locate(model), registry=registry, params=params, **wanted) as predictor:
+    with EdgePredictor(model, registry=registry, params=params, **wanted) as predictor:
         yield predictor
 
 
 def _is_run(model: str) -> bool:
     return (Path(model) / "run.json").is_file()
-
-
-def _title(data: DataFolder[Any], split: str | None) -> str:
-    return f"{data.root}, {split}" if split else str(data.root)
 
 
 def _pairs(params: tuple[str, ...]) -> dict[str, Any]:

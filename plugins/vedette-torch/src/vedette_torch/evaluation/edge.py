@@ -10,11 +10,11 @@ from typing import Any, Self
 
 import msgspec
 
-from vedette.bundle.bundle import Bundle, open_bundle
+from vedette.bundle.bundle import Bundle
 from vedette.bundle.options import typed_params
-from vedette.bundle.store import locate
 from vedette.frame import Frame
 from vedette.model.loading import LoadedModel, Replace
+from vedette.model.named import open_named
 from vedette.model.single import Model
 from vedette.registry import Registry, load_plugins
 from vedette.results import Result
@@ -59,7 +59,7 @@ class EdgePredictor:
         registry = registry or load_plugins()
         with ExitStack() as stack:
             opened = (
-                bundle if isinstance(bundle, Bundle) else stack.enter_context(open_bundle(locate(bundle)))
+                bundle if isinstance(bundle, Bundle) else stack.enter_context(open_named(bundle, registry))
             )
             decoder = opened.manifest.decoder
             spec = registry.postprocessors[decoder.name]
@@ -77,8 +77,8 @@ class EdgePredictor:
             self.subject = _describe(self._model.loaded)
             self._opened = stack.pop_all()
 
-    def __call__(self, frame: Frame) -> Result:
-        return self._model(frame)
+    def __call__(self, frame: Frame, reference: Frame | None = None) -> Result:
+        return self._model(frame, reference=reference)
 
     def close(self) -> None:
         """Free the model. Closing twice is fine."""

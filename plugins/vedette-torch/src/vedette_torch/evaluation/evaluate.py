@@ -108,7 +108,7 @@ def observe(
     task_of(predictor.result, dataset)
     samples, labels, notes = in_classes_of(predictor.labels, dataset)
     begin = time.monotonic()
-    results = predict(predictor, [sample.path for sample in samples], decode, progress)
+    results = predict(predictor, samples, decode, progress)
     return Observed(
         predictor=predictor,
         samples=samples,

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import cast
-
-import numpy as np
-from numpy.typing import NDArray
 
 from vedette.proof.agreement import agreement
-from vedette.results import Classification, Detections, Result
+from vedette.results import Classification, Result
 from vedette_torch.data.errors import DataError
-from vedette_torch.data.samples import BoxesSample
-from vedette_torch.evaluation.evaluate import Observed, classes_said
+from vedette_torch.evaluation.evaluate import Observed
+from vedette_torch.evaluation.headline import difference, headline
 from vedette_torch.evaluation.predictor import Subject
-from vedette_torch.metrics.detection import map50_draws
 from vedette_torch.metrics.figure import Figure, Resampling, proportion
-
-_BLOCK = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,21 +86,18 @@ def compare(
         )
     samples = sorted(_samples(reference, served, tolerance.margin), key=_how_different)
     agreeing, total = sum(item.agreeing for item in samples), sum(item.total for item in samples)
-    (metric, before, draws_before), (_, after, draws_after) = (
-        _headline(side, resampling) for side in (reference, served)
-    )
-    difference = resampling.figure(after - before, len(samples), draws_after - draws_before)
+    before, after = (headline(side, resampling) for side in (reference, served))
     agreed = proportion(agreeing, total)
     return Parity(
         reference=reference.predictor.subject,
         served=served.predictor.subject,
         tolerance=tolerance,
-        metric=metric,
-        values=(before, after),
-        difference=difference,
+        metric=before.metric,
+        values=(before.value, after.value),
+        difference=difference(after, before, resampling),
         agreement=agreed,
         samples=tuple(samples),
-        problems=tuple(_problems(metric, after - before, agreed, tolerance)),
+        problems=tuple(_problems(before.metric, after.value - before.value, agreed, tolerance)),
     )
 
 
@@ -135,18 +125,6 @@ def _confidence(given: Result, expected: Result) -> float | None:
 
 def _how_different(item: SampleDifference) -> tuple[int, float, str]:
     return item.agreeing - item.total, -(item.confidence or 0.0), item.path
-
-
-def _headline(observed: Observed, resampling: Resampling) -> tuple[str, float, NDArray[np.float64]]:
-    """The figure that models are compared by: its name, its value, and that of each resample."""
-    if issubclass(observed.predictor.result, Detections):
-        truth = cast(Sequence[BoxesSample], observed.samples)
-        found = cast(Sequence[Detections], observed.results)
-        return "mAP50", *map50_draws(truth, found, observed.labels, resampling)
-    real, said, _ = classes_said(observed)
-    right = (said[:, 0] == real).astype(np.float64)
-    blocks = [weights @ right for weights in resampling.weights(len(right), _BLOCK)]
-    return "top1", float(right.mean()), np.concatenate(blocks) / len(right)
 
 
 def _problems(metric: str, difference: float, agreed: Figure, tolerance: Tolerance) -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from vedette.frame import Decode, Frame
 from vedette.results import Result
 from vedette_torch.data.pictures import Progress, read_frame
+from vedette_torch.data.samples import BoxesSample, Sample
 
 _AHEAD = 8
 
@@ -45,15 +46,18 @@ class Predictor(Protocol):
     result: type[Result]
     threshold: float | None
 
-    def __call__(self, frame: Frame) -> Result:
-        """What is in a picture, in pixels of its upright frame; owns its arrays."""
+    def __call__(self, frame: Frame, reference: Frame | None = None) -> Result:
+        """What is in a picture, in pixels of its upright frame; owns its arrays.
+
+        ``reference``: for models that compare, the flawless picture in place of the bundle's.
+        """
         ...
 
 
 def predict(
-    predictor: Predictor, paths: Sequence[Path], decode: Decode, progress: Progress | None = None
+    predictor: Predictor, samples: Sequence[Sample], decode: Decode, progress: Progress | None = None
 ) -> list[Result]:
-    """The result for each picture. Pictures are read and decoded ahead, in a thread of their own.
+    """The result for each sample. Pictures are read and decoded ahead, in a thread of their own.
 
     Raises
     ------
@@ -61,22 +65,30 @@ def predict(
         A picture cannot be read, or the model fails; the message names the picture.
     """
     results = []
-    for frame in _frames(paths, decode):
-        results.append(predictor(frame))
+    for frame, reference in _frames(samples, decode):
+        results.append(predictor(frame, reference))
         if progress:
-            progress(len(results), len(paths))
+            progress(len(results), len(samples))
     return results
 
 
-def _frames(paths: Sequence[Path], decode: Decode) -> Iterator[Frame]:
+def _frames(samples: Sequence[Sample], decode: Decode) -> Iterator[tuple[Frame, Frame | None]]:
+    """Each picture, with the flawless one beside it if there is one."""
+
     def load(path: Path) -> Frame:
         frame = read_frame(path, decode)
         frame.pixels()
         return frame
 
-    left = iter(paths)
+    def both(sample: Sample) -> tuple[Frame, Frame | None]:
+        template = sample.template if isinstance(sample, BoxesSample) else None
+        return load(sample.path), None if template is None else load(template)
+
+    left = iter(samples)
     with ThreadPoolExecutor(1) as pool:
-        ready: deque[Future[Frame]] = deque(pool.submit(load, path) for path in islice(left, _AHEAD))
+        ready: deque[Future[tuple[Frame, Frame | None]]] = deque(
+            pool.submit(both, sample) for sample in islice(left, _AHEAD)
+        )
         while ready:
             yield ready.popleft().result()
-            ready.extend(pool.submit(load, path) for path in islice(left, 1))
+            ready.extend(pool.submit(both, sample) for sample in islice(left, 1))

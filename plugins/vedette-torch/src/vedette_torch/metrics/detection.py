@@ -81,7 +81,7 @@ def detection_figures(
     DataError
         There is no box to be found, or a class has no label.
     """
-    matched = _match_all(truth, found, labels)
+    matched = match_all(truth, found, labels)
     n = len(truth)
     whole = {id_: _ap(one, np.ones((1, n)))[0] for id_, one in matched.items()}
     resampled = {id_: _resample(one, n, resampling) for id_, one in matched.items()}
@@ -129,13 +129,13 @@ def map50_draws(
 ) -> tuple[float, Floats]:
     """mAP50, and that of each resample, ``(resampling.count,)``. The same pictures are drawn for every model, so that
     two can be compared draw by draw. Raises as :func:`detection_figures`."""
-    matched = _match_all(truth, found, labels).values()
+    matched = match_all(truth, found, labels).values()
     lowest = [replace(one, correct=one.correct[:1], void=one.void[:1]) for one in matched]
     value = np.mean([_ap(one, np.ones((1, len(truth)))) for one in lowest])
     return float(value), _mean([_resample(one, len(truth), resampling)[:, 0] for one in lowest])
 
 
-def _match_all(
+def match_all(
     truth: Sequence[BoxesSample], found: Sequence[Detections], labels: Sequence[str]
 ) -> dict[int, _Matched]:
     """The classes that there are boxes of to find."""

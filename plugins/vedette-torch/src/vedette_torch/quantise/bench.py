@@ -13,10 +13,10 @@ from vedette.bundle.manifest import Tolerance
 from vedette.proof.oracle import QUANTISED
 from vedette.proof.run import Proof
 from vedette.registry import Registry
-from vedette_torch.metrics.figure import Figure
-from vedette_torch.quantise.accuracy import drop_interval
+from vedette_torch.data.samples import Dataset
+from vedette_torch.evaluation.headline import Headline, difference
 from vedette_torch.quantise.gate import Attempt, Drop
-from vedette_torch.quantise.measure import HeldOut, Say, backends_for, evidence_of, proof_of
+from vedette_torch.quantise.measure import Say, backends_for, headline_of, proof_of
 from vedette_torch.quantise.method import GraphContent, Method
 from vedette_torch.quantise.seal import Recorded, record, write_draft
 
@@ -49,12 +49,12 @@ class Bench:
 
     bundle: Bundle
     variant: str
-    data: HeldOut
+    data: Dataset[Any]
     method: Method
     registry: Registry
     say: Say
     folder: Path
-    _float: dict[str, tuple[list[Any], Figure]] = field(default_factory=dict)
+    _float: dict[str, Headline] = field(default_factory=dict)
     _made: dict[tuple[str, ...], Made] = field(default_factory=dict)
 
     @property
@@ -102,15 +102,13 @@ class Bench:
         return proof_of(draft, self.method.variant, backend, self.registry)
 
     def _drop(self, keep: tuple[str, ...], backend: str) -> Drop:
-        metric = self.data.metric
         if backend not in self._float:
-            before = self._evidence(self.bundle, self.variant, backend)
-            self._float[backend] = before, metric.figure(before)
-        before, f32 = self._float[backend]
-        after = self._evidence(self._made[keep].draft, self.method.variant, backend)
-        int8 = metric.figure(after)
-        interval = drop_interval(metric, before, after)
-        return Drop(f32=f32, int8=int8, interval=interval)
+            self._float[backend] = self._headline(self.bundle, self.variant, backend)
+        before = self._float[backend]
+        after = self._headline(self._made[keep].draft, self.method.variant, backend)
+        interval = difference(before, after).interval
+        assert interval is not None  # there is a value
+        return Drop(metric=before.metric, f32=before.figure, int8=after.figure, interval=interval)
 
-    def _evidence(self, bundle: Bundle, variant: str, backend: str) -> list[Any]:
-        return evidence_of(bundle, variant, backend, self.data, self.registry, self.say)
+    def _headline(self, bundle: Bundle, variant: str, backend: str) -> Headline:
+        return headline_of(bundle, variant, backend, self.data, self.registry, self.say)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from vedette.bundle.goldens import Recorder
 from vedette.bundle.trial import Trial
 from vedette.decoding import image_decoder
 from vedette.errors import VedetteError
+from vedette.frame import Pixels
 from vedette.specs import Tensors
 from vedette_torch.data.layout import files_below, is_picture
 from vedette_torch.data.pictures import read_frame
+from vedette_torch.data.reading import read_data
 from vedette_torch.quantise.errors import QuantiseError
 
 FEW = 10
@@ -30,6 +33,8 @@ class CalibrationSet:
         Of the pictures.
     origin
         Where they are from, in words, for the provenance.
+    references
+        For models that compare: the flawless picture for each of ``paths``, in place of the bundle's.
 
     Raises
     ------
@@ -37,7 +42,13 @@ class CalibrationSet:
         There is no picture.
     """
 
-    def __init__(self, trial: Trial, paths: Sequence[Path], origin: str) -> None:
+    def __init__(
+        self,
+        trial: Trial,
+        paths: Sequence[Path],
+        origin: str,
+        references: Mapping[Path, Path] = MappingProxyType({}),
+    ) -> None:
         if not paths:
             raise QuantiseError(
                 f"{origin}: there is no picture to calibrate by",
@@ -45,6 +56,7 @@ class CalibrationSet:
             )
         self.paths = tuple(paths)
         self.origin = origin
+        self._references = references
         self._trial = trial
         self._decode = image_decoder(trial.registry)
 
@@ -65,12 +77,19 @@ class CalibrationSet:
         for path in self.paths[:most]:
             recorder.restart()
             try:
-                recording = recorder.record(read_frame(path, self._decode).pixels())
+                recording = recorder.record(self._pixels(path), reference=self._reference(path))
             except VedetteError as error:
                 raise QuantiseError(
                     f"{path}: no picture to calibrate by: {error.message}", fix=error.fix
                 ) from error
             yield recording.inputs[graph]
+
+    def _pixels(self, path: Path) -> Pixels:
+        return read_frame(path, self._decode).pixels()
+
+    def _reference(self, path: Path) -> Pixels | None:
+        reference = self._references.get(path)
+        return None if reference is None else self._pixels(reference)
 
     def listing(self) -> str:
         """SHA-256 and name of each picture, as ``sha256sum`` writes them."""
@@ -79,8 +98,9 @@ class CalibrationSet:
         )
 
 
-def pictures_of(folder: Path) -> list[Path]:
-    """All pictures below a folder, in the order of their paths.
+def pictures_of(folder: Path) -> dict[Path, Path | None]:
+    """All pictures below a folder, in the order of their paths, each with the flawless one beside it if it has one (as
+    in DeepPCB), which is then not among them.
 
     Raises
     ------
@@ -95,4 +115,6 @@ def pictures_of(folder: Path) -> list[Path]:
             f"{folder}: there is no picture to calibrate by",
             fix="give a folder of pictures of the kind that it will see",
         )
-    return found
+    if not any(path.stem.endswith("_temp") for path in found):
+        return dict.fromkeys(found)
+    return {sample.path: sample.template for sample in read_data(folder, "deeppcb").split().samples}

@@ -25,8 +25,9 @@ MOST_KEPT = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Drop:
-    """What int8 costs on one backend, in parts of 1 (0.01 is a point); ``interval`` is paired, at 95 %."""
+    """What int8 costs on one backend, in parts of 1 (0.01 is a point); ``interval``: of the difference, at 95 %."""
 
+    metric: str
     f32: Figure
     int8: Figure
     interval: tuple[float, float]
@@ -123,13 +124,13 @@ def pass_gate(
 
 _FIX = (
     "allow more (--max-drop), calibrate on more or better pictures, try --ranges percentile or entropy, or train on "
-    "with vedette_torch.quantise.qat; measure on more pictures, where the intervals are wide"
+    "with rounding (--method qat); measure on more pictures, where the intervals are wide"
 )
 
 
 _FIX_OF_PROOF = (
     "a network whose answers hang on single roundings is not the same on two boxes: try --method nncf or --ranges "
-    "percentile, train on with vedette_torch.quantise.qat, or keep it in float; --proof warn writes it all the same"
+    "percentile, train on with rounding (--method qat), or keep it in float; --proof warn writes it all the same"
 )
 
 

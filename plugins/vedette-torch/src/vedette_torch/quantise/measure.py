@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -21,11 +21,11 @@ from vedette.model.pool import SessionPool
 from vedette.proof.run import Proof, prove
 from vedette.registry import Registry
 from vedette.specs import BackendSpec
-from vedette_torch.data.pictures import read_frame
-from vedette_torch.data.samples import BoxesSample, Dataset, ImageSample
+from vedette_torch.data.samples import Dataset
 from vedette_torch.evaluation.classes import in_classes_of
 from vedette_torch.evaluation.edge import EdgePredictor
-from vedette_torch.quantise.accuracy import Metric, metric_for
+from vedette_torch.evaluation.evaluate import observe, task_of
+from vedette_torch.evaluation.headline import Headline, headline
 from vedette_torch.quantise.errors import QuantiseError
 
 Say = Callable[[str], None]
@@ -33,33 +33,18 @@ Say = Callable[[str], None]
 log = logging.getLogger("vedette.quantise")
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class HeldOut:
-    """Samples that neither training nor calibration has seen, in the classes of the model, and what to measure."""
-
-    samples: Sequence[ImageSample | BoxesSample]
-    metric: Metric[Any]
-
-
-def held_out(data: Dataset[Any], bundle: Bundle, registry: Registry) -> HeldOut:
-    """Samples in the classes of a bundle, and the metric for its results.
+def check_data(data: Dataset[Any], bundle: Bundle, registry: Registry) -> None:
+    """Refuse held-out data that a bundle cannot be measured on, before any work.
 
     Raises
     ------
-    QuantiseError
-        There is no sample, or there is no metric for what the model says.
     DataError
-        The classes of the data are not those of the model.
+        There is no sample, the samples are not for results of this type, or their classes are not those of the model.
     """
-    if not data.samples:
-        raise QuantiseError(
-            "there is no sample to measure on", fix="--data names a folder of labelled pictures"
-        )
-    samples, labels, notes = in_classes_of(bundle.labels, data)
+    task_of(registry.postprocessors[bundle.manifest.decoder.name].result, data)
+    _, _, notes = in_classes_of(bundle.labels, data)
     for note in notes:
         log.warning("%s", note)
-    decoder = registry.postprocessors[bundle.manifest.decoder.name]
-    return HeldOut(samples=samples, metric=metric_for(decoder.result, len(labels)))
 
 
 def backends_for(model_format: str, registry: Registry) -> list[BackendSpec]:
@@ -83,24 +68,23 @@ def backends_for(model_format: str, registry: Registry) -> list[BackendSpec]:
     return found
 
 
-def evidence_of(
-    bundle: Bundle, variant: str, backend: str, data: HeldOut, registry: Registry, say: Say
-) -> list[Any]:
-    """What a variant tells of each sample on a backend, at f32 on the processor, in the order of the samples.
+def headline_of(
+    bundle: Bundle, variant: str, backend: str, data: Dataset[Any], registry: Registry, say: Say
+) -> Headline:
+    """How well a variant does on a backend, at f32 on the processor.
 
     Raises
     ------
     VedetteError
         It cannot be opened or run, or a picture cannot be read.
     """
-    decode = image_decoder(registry)
-    found = []
+
+    def progress(done: int, total: int) -> None:
+        if done % 25 == 0 or done == total:
+            say(f"{variant} on {backend}: {done} of {total} pictures")
+
     with EdgePredictor(bundle, registry=registry, **_pinned(variant, backend)) as model:
-        for number, sample in enumerate(data.samples, 1):
-            found.append(data.metric.evidence(model(read_frame(sample.path, decode)), sample))
-            if number % 25 == 0 or number == len(data.samples):
-                say(f"{variant} on {backend}: {number} of {len(data.samples)} pictures")
-    return found
+        return headline(observe(model, data, image_decoder(registry), progress))
 
 
 def proof_of(bundle: Bundle, variant: str, backend: str, registry: Registry) -> Proof:

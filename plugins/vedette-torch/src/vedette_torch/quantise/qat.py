@@ -92,6 +92,16 @@ def fake_quantised(network: nn.Module, *, without: tuple[str, ...] = ()) -> Iter
     QuantiseError
         There is no layer to quantise, or no layer of a name in ``without``.
     """
+    begin_rounding(network, without=without)
+    try:
+        yield network
+    finally:
+        end_rounding(network)
+
+
+def begin_rounding(network: nn.Module, *, without: tuple[str, ...] = ()) -> None:
+    """Have layers compute as int8 layers do until :func:`end_rounding`, as :func:`fake_quantised` does. Ranges are
+    buffers of the network, so that a checkpoint holds them."""
     layers = {name: module for name, module in network.named_modules() if isinstance(module, LAYERS)}
     unknown = set(without) - layers.keys()
     if unknown:
@@ -101,17 +111,29 @@ def fake_quantised(network: nn.Module, *, without: tuple[str, ...] = ()) -> Iter
     chosen = [module for name, module in layers.items() if name not in without]
     if not chosen:
         raise QuantiseError(f"the network {type(network).__name__} has no layer to quantise")
-    hooks = []
     for module in chosen:
         parametrize.register_parametrization(module, "weight", _RoundedWeight())
-        hooks.append(module.register_forward_pre_hook(_RoundedInput()))
-    try:
-        yield network
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for module in chosen:
+        module.add_module(_INPUT, _RoundedInput())
+        module.register_forward_pre_hook(_round_input)
+
+
+def end_rounding(network: nn.Module) -> None:
+    """Make a network of :func:`begin_rounding` float again."""
+    for module in network.modules():
+        if isinstance(module, LAYERS) and _INPUT in dict(module.named_children()):
+            delattr(module, _INPUT)
+            module._forward_pre_hooks = type(module._forward_pre_hooks)(
+                (key, hook) for key, hook in module._forward_pre_hooks.items() if hook is not _round_input
+            )
             parametrize.remove_parametrizations(module, "weight", leave_parametrized=False)
+
+
+_INPUT = "rounded_input"
+
+
+def _round_input(module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    value, *rest = given
+    return (getattr(module, _INPUT)(value), *rest)
 
 
 class _RoundedWeight(nn.Module):
@@ -124,26 +146,28 @@ class _RoundedWeight(nn.Module):
         return torch.fake_quantize_per_channel_affine(weight, scale, zero, 0, -127, 127)
 
 
-class _RoundedInput:
+class _RoundedInput(nn.Module):
     """Asymmetric, 0..255, one scale; 0 is exact, as it must be for padding."""
 
-    def __init__(self) -> None:
-        self._ends: tuple[Tensor, Tensor] | None = None
+    low: Tensor
+    high: Tensor
+    seen: Tensor
 
-    def __call__(self, module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
-        value, *rest = given
-        if module.training or self._ends is None:
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("low", torch.zeros(()))
+        self.register_buffer("high", torch.zeros(()))
+        self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, value: Tensor) -> Tensor:
+        if self.training or not self.seen:
             self._watch(value.detach())
-        assert self._ends is not None
-        low, high = self._ends
-        scale = ((high - low) / 255).clamp_min(1e-8)
-        zero = (-low / scale).round().clamp(0, 255).to(torch.int32)
-        return (torch.fake_quantize_per_tensor_affine(value, scale, zero, 0, 255), *rest)
+        scale = ((self.high - self.low) / 255).clamp_min(1e-8)
+        zero = (-self.low / scale).round().clamp(0, 255).to(torch.int32)
+        return torch.fake_quantize_per_tensor_affine(value, scale, zero, 0, 255)
 
     def _watch(self, value: Tensor) -> None:
-        now = value.amin().clamp_max(0), value.amax().clamp_min(0)
-        if self._ends is None:
-            self._ends = now
-        else:
-            low, high = (old.lerp(new, MOMENTUM) for old, new in zip(self._ends, now, strict=True))
-            self._ends = low, high
+        share = MOMENTUM if self.seen else 1.0
+        self.low.lerp_(value.amin().clamp_max(0), share)
+        self.high.lerp_(value.amax().clamp_min(0), share)
+        self.seen += 1

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +23,7 @@ from vedette_torch.quantise.bench import Bench
 from vedette_torch.quantise.calibration import CalibrationSet
 from vedette_torch.quantise.errors import QuantiseError
 from vedette_torch.quantise.gate import Passed, Proof, pass_gate, value_of
-from vedette_torch.quantise.measure import Say, Speed, backends_for, held_out, speed_of
+from vedette_torch.quantise.measure import Say, Speed, backends_for, check_data, speed_of
 from vedette_torch.quantise.method import Method, prepare_qdq
 from vedette_torch.quantise.qdq import Ranges
 from vedette_torch.quantise.seal import LISTING, seal
@@ -35,19 +35,34 @@ VARIANTS = {"qdq": "int8", "nncf": "int8-openvino"}
 
 
 @dataclass(frozen=True, kw_only=True)
+class Source:
+    """A folder or ``.vedette`` file with a float ONNX variant, which is what accuracy is held against.
+
+    ``learned``: a bundle of the same model that was trained on to bear rounding, whose float files are then what is
+    quantised; ``how`` that was, in words, for the provenance.
+    """
+
+    bundle: Path
+    learned: Path | None = None
+    how: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Request:
     """What to quantise, and how.
 
     Attributes
     ----------
-    bundle
-        A folder or ``.vedette`` file with a float ONNX variant.
+    source
+        What to quantise.
     calibration
         Pictures by which ranges are chosen; ``calibration_origin`` says in words where they are from.
     data
         Labelled samples that neither training nor calibration has seen; ``data_origin`` likewise.
     output
         A folder, or a file that ends in ``.vedette``.
+    references
+        For models that compare: the flawless picture for each of ``calibration``.
     max_drop
         In points of the metric (0.5 of top-1 is 0.005), on the worst backend.
     proof
@@ -58,12 +73,13 @@ class Request:
         How speed is measured; no rounds, no speed.
     """
 
-    bundle: Path
+    source: Source
     calibration: Sequence[Path]
     calibration_origin: str
     data: Dataset[Any]
     data_origin: str
     output: Path
+    references: Mapping[Path, Path] = field(default_factory=dict)
     max_drop: float = 0.5
     method: MethodName = "qdq"
     ranges: Ranges = "minmax"
@@ -116,17 +132,26 @@ def quantise(request: Request, *, registry: Registry | None = None, say: Say = l
     check_target(request.output, request.overwrite)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vedette-quantise-")))
-        bundle = stack.enter_context(open_bundle(request.bundle))
+        bundle = stack.enter_context(open_bundle(request.source.bundle))
         variant = float_variant(bundle, request.variant)
         _refuse_repetition(bundle, VARIANTS[request.method])
-        data = held_out(request.data, bundle, registry)
-        trial = stack.enter_context(_open_float(bundle, variant, registry))
-        calibration = CalibrationSet(trial, request.calibration, request.calibration_origin)
-        method = _prepare(request, bundle, variant, calibration, say)
+        check_data(request.data, bundle, registry)
+        start, start_variant = bundle, variant
+        if request.source.learned is not None:
+            start = stack.enter_context(open_bundle(request.source.learned))
+            start_variant = float_variant(start, None)
+        trial = stack.enter_context(open_float(start, start_variant, registry))
+        calibration = CalibrationSet(
+            trial,
+            request.calibration,
+            request.calibration_origin,
+            request.references,
+        )
+        method = _prepare(request, start, start_variant, calibration, say)
         bench = Bench(
             bundle=bundle,
             variant=variant,
-            data=data,
+            data=request.data,
             method=method,
             registry=registry,
             say=say,
@@ -171,7 +196,7 @@ def _refuse_repetition(bundle: Bundle, made: str) -> None:
 
 
 @contextmanager
-def _open_float(bundle: Bundle, variant: str, registry: Registry) -> Iterator[Trial]:
+def open_float(bundle: Bundle, variant: str, registry: Registry) -> Iterator[Trial]:
     """The float variant with a session for each graph."""
     formats = [files.format for files in bundle.manifest.variants[variant].graphs.values()]
     backend = backends_for(formats[0], registry)[0]
@@ -213,9 +238,9 @@ def _finish(request: Request, bench: Bench, passed: Passed, calibration: Calibra
     }
     values = [value_of(drop.int8) for drop in passed.best.drops.values()]
     report = Report(
-        metric=bench.data.metric.name,
+        metric=next(iter(passed.best.drops.values())).metric,
         variants=(bench.variant, method.variant),
-        method=method.describe(),
+        method=", ".join(filter(None, (method.describe(), request.source.how))),
         layers=len(method.layers),
         passed=passed,
         parity=max(values) - min(values),

@@ -12,10 +12,19 @@ from vedette.errors import VedetteError
 from vedette_torch.data.samples import Sample
 from vedette_torch.recipe import SampleT, Settings, Splits
 from vedette_torch.training.run_folder import RunFolder, RunInfo
+from vedette_torch.training.start import Start
 
 
-def describe_run(recipe: str, settings: Settings, data: Path, splits: Splits[SampleT]) -> RunInfo:
-    """What makes a run what it is."""
+def describe_run(
+    recipe: str, settings: Settings, data: Path, splits: Splits[SampleT], start: Start | None = None
+) -> RunInfo:
+    """What makes a run what it is.
+
+    Raises
+    ------
+    VedetteError
+        The weights to begin with are not there.
+    """
     return RunInfo(
         recipe=recipe,
         settings=msgspec.json.decode(msgspec.json.encode(settings)),  # as it will be read
@@ -24,6 +33,7 @@ def describe_run(recipe: str, settings: Settings, data: Path, splits: Splits[Sam
         labels=splits.labels,
         train_samples=len(splits.train),
         validation_samples=len(splits.validation),
+        start="" if start is None else start.describe(),
     )
 
 

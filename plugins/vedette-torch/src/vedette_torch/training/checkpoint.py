@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from vedette.errors import VedetteError
@@ -83,17 +83,39 @@ def load_weights(path: Path, network: nn.Module) -> None:
         raise VedetteError(f"{path} does not fit this network: {error}") from error
 
 
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file of weights by name: ``best.pt`` of a run, or a ``state_dict`` of anybody.
+
+    Raises
+    ------
+    VedetteError
+        It cannot be read, or holds something else.
+    """
+    state = _load(path)
+    if isinstance(state, dict) and state.get("format") == FORMAT:
+        state = state.get("network")
+    if not isinstance(state, dict) or not state or not all(isinstance(v, Tensor) for v in state.values()):
+        raise VedetteError(
+            f"{path} is no file of weights: it does not hold tensors by name", fix="save network.state_dict()"
+        )
+    return dict(state)
+
+
 def _as_bytes(state: Mapping[str, Any]) -> bytes:
     out = io.BytesIO()
     torch.save(state, out)
     return out.getvalue()
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _load(path: Path) -> Any:
     try:
-        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
         raise VedetteError(f"cannot read the checkpoint {path}: {error}") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    state = _load(path)
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise VedetteError(f"{path} is not a checkpoint of this version of vedette-torch")
     return dict(state)

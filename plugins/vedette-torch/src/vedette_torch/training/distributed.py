@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.autograd import Function
 from torch.nn.modules.batchnorm import _BatchNorm
+
+T = TypeVar("T")
 
 
 class SharedBatchNorm(_BatchNorm):
@@ -94,3 +96,12 @@ def sum_over_processes(*values: float, device: torch.device) -> list[float]:
     dist.all_reduce(total)
     result: list[float] = total.tolist()
     return result
+
+
+def gather_over_processes(items: list[T]) -> list[T]:
+    """The items of all processes, those of the first one first."""
+    if not dist.is_initialized():
+        return items
+    parts: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(parts, items)
+    return [item for part in parts for item in part]

@@ -33,10 +33,14 @@ from vedette_torch.training.judging import judge
 from vedette_torch.training.position import Position, Row, as_row, best_epoch, out_of_patience
 from vedette_torch.training.progress import epoch_line, progress_bar
 from vedette_torch.training.run_folder import RunFolder
+from vedette_torch.training.start import Start
 from vedette_torch.training.step import Learner, StepResult, seed_all, take_step
 
 logger = logging.getLogger("vedette.torch.training")
 PROBE_SEED = 1
+Watch = Callable[[Row, str], None]
+"""Is given each epoch's row, once it is on the disk, and the column that decides; first the rows that a resumed run has
+already. What it raises ends the training, which can go on later."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,34 +67,37 @@ def train(
     settings: SettingsT | None = None,
     hardware: Hardware | None = None,
     resume: bool = False,
+    start: Start | None = None,
     say: Callable[[str], None] = logger.info,
+    watch: Watch | None = None,
 ) -> TrainedRun:
-    """Train ``recipe`` on ``data`` in the run folder ``out``.
+    """Train ``recipe`` on ``data`` in the run folder ``out``, from fresh weights or those of ``start``.
 
     With ``resume`` a run that was interrupted, by whatever, goes on from its last checkpoint; on one CPU process its
     result is to the bit that of a run that was not. A run that is complete stays as it is. ``say`` gets a line per
-    epoch.
+    epoch, ``watch`` its numbers.
 
     Raises
     ------
     VedetteError
         The data or the settings cannot be used; the folder is in use, holds a run already (without ``resume``) or
-        another one (with it), or cannot be written; the loss or the gradient is not finite.
+        another one (with it), or cannot be written; the weights of ``start`` do not fit; the loss or the gradient is
+        not finite.
     """
     settings = settings if settings is not None else recipe.settings_type()
     hardware = hardware or Hardware()
     folder = RunFolder(out)
     with folder.locked() if is_first_process() else nullcontext():
         splits = recipe.read(data, settings)
-        info = describe_run(recipe.name, settings, data, splits)
+        info = describe_run(recipe.name, settings, data, splits, start)
         if is_first_process():
             check_same_run(folder, info, resume)
         fabric = start_fabric(hardware, settings.precision, settings.batch_size)
         if fabric.is_global_zero:
             folder.write_info(info)
             folder.write_environment()
-        loop = _build_loop(recipe, settings, hardware, splits, fabric, folder, say)
-        loop.run()
+        loop = _build_loop(recipe, settings, hardware, splits, fabric, folder, start, say)
+        loop.run(watch)
         fabric.barrier()
         network = recipe.network(settings, splits.labels)
         load_weights(folder.best, network)
@@ -135,14 +142,18 @@ class Loop:
         """A row per finished epoch."""
         return self._position.history
 
-    def run(self) -> None:
-        """From the last checkpoint to the end."""
+    def run(self, watch: Watch | None = None) -> None:
+        """From the last checkpoint to the end. Only the first process watches."""
         learner, settings = self.learner, self._settings
         self._position = load_checkpoint(self._folder, learner.network, learner.optimiser, learner.average)
         if (
             self.history and self._fabric.is_global_zero
         ):  # it may have been killed before it wrote the last row
             self._folder.write_metrics(self.history)
+        if not self._fabric.is_global_zero or watch is None:
+            watch = _nobody
+        for row in self.history:
+            watch(row, self.column)
         with Board(self._folder.path, self._hardware.tensorboard and self._fabric.is_global_zero) as board:
             while self._position.epoch < settings.epochs and not out_of_patience(
                 self.history, self.column, settings.patience
@@ -152,6 +163,7 @@ class Loop:
                 self._position = self._position.next_epoch(row)
                 self._write_epoch(row)
                 board.write(row)
+                watch(row, self.column)
 
     def _learn(self) -> None:
         """The rest of the current epoch."""
@@ -243,6 +255,10 @@ class Loop:
         )
 
 
+def _nobody(row: Row, column: str) -> None:
+    """Watches nothing."""
+
+
 def _build_loop(
     recipe: Recipe[SettingsT, SampleT],
     settings: SettingsT,
@@ -250,6 +266,7 @@ def _build_loop(
     splits: Splits[SampleT],
     fabric: Fabric,
     folder: RunFolder,
+    start: Start | None,
     say: Callable[[str], None],
 ) -> Loop:
     loader = PictureLoader(recipe.inputs(settings))
@@ -266,7 +283,8 @@ def _build_loop(
         fabric.global_rank,
         fabric.world_size,
     )
-    learner = _build_learner(recipe, settings, splits, fabric)
+    begin_with = None if start is None or folder.last.exists() else start
+    learner = _build_learner(recipe, settings, splits, fabric, begin_with, say)
     return Loop(learner, batches, training, validation, folder, hardware, say)
 
 
@@ -287,10 +305,18 @@ def _loaded(
 
 
 def _build_learner(
-    recipe: Recipe[SettingsT, SampleT], settings: SettingsT, splits: Splits[SampleT], fabric: Fabric
+    recipe: Recipe[SettingsT, SampleT],
+    settings: SettingsT,
+    splits: Splits[SampleT],
+    fabric: Fabric,
+    start: Start | None,
+    say: Callable[[str], None],
 ) -> Learner:
     seed_all(settings.seed)
     network = recipe.network(settings, splits.labels)
+    for note in start.fill(network, splits.labels) if start is not None else ():
+        if fabric.is_global_zero:
+            say(note)
     for parameter in network.parameters():
         if parameter.ndim == 4:  # convolutions then work in this order of memory, which is the faster one
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)

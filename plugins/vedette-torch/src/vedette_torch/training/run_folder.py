@@ -25,7 +25,8 @@ LIBRARIES = ("vedette", "vedette-torch", "torch", "lightning-fabric", "torchmetr
 
 
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``run.json``: what makes a run this run. ``data_digest`` is over the samples, their classes and boxes."""
+    """``run.json``: what makes a run this run. ``data_digest`` is over the samples, their classes and boxes; ``start``
+    tells the weights that it began with, if these were not fresh."""
 
     recipe: str
     settings: dict[str, Any]
@@ -34,6 +35,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     labels: tuple[str, ...]
     train_samples: int
     validation_samples: int
+    start: str = ""
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,10 @@ class RunFolder:
                     f"the run folder {self.path} is in use by process {lock.read().strip() or '(unknown)'}",
                     fix="wait for it, stop it, or give --out another folder",
                 ) from None
-            lock.truncate(0)
-            lock.write(str(os.getpid()))
-            lock.flush()
+            try:
+                lock.truncate(0)
+                lock.write(str(os.getpid()))
+                lock.flush()
+            except OSError as error:
+                raise VedetteError(f"cannot write to the run folder {self.path}: {error.strerror}") from error
             yield

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
@@ -65,15 +65,13 @@ def take_step(learner: Learner, batch: Batch, rate: float, epoch: int, step: int
     """
     fabric, settings = learner.fabric, learner.settings
     seed_all(settings.seed, epoch, step, fabric.global_rank)
-    batch = batch.to(fabric.device)
-    outputs = learner.wrapped(*learner.prepare(batch.input))
-    loss = learner.objective.loss(outputs, batch.targets)
-    total, count = sum_over_processes(float(loss.total.detach()), loss.count, device=fabric.device)
+    learner.optimiser.zero_grad()
+    parts = batch.to(fabric.device).parts(settings.accumulate)
+    total, count = sum_over_processes(*_add_gradients(learner, parts), device=fabric.device)
     if not isfinite(total):
         return StepResult(total=total, count=count, gradient_norm=0.0)
-    learner.optimiser.zero_grad()
     # the gradients of the processes are averaged, hence times their number: total / count over all of them
-    fabric.backward(loss.total * (fabric.world_size / max(count, 1.0)))
+    _scale_gradients(learner.network, fabric.world_size / max(count, 1.0))
     norm = float(_clip(learner, settings.clip_norm or float("inf")))
     result = StepResult(total=total, count=count, gradient_norm=norm)
     if result.finite:
@@ -83,6 +81,25 @@ def take_step(learner: Learner, batch: Batch, rate: float, epoch: int, step: int
         if learner.average is not None:
             learner.average.update_parameters(learner.network)
     return result
+
+
+def _add_gradients(learner: Learner, parts: Sequence[Batch]) -> tuple[float, float]:
+    """Add the gradients of the loss of each part, a sum, to what is there; returns loss and count of this process."""
+    total = count = 0.0
+    for number, part in enumerate(parts, 1):
+        more_to_come = number < len(parts)
+        with learner.fabric.no_backward_sync(learner.wrapped, enabled=more_to_come):
+            outputs = learner.wrapped(*learner.prepare(part.input))
+            loss = learner.objective.loss(outputs, part.targets)
+            learner.fabric.backward(loss.total)
+        total, count = total + float(loss.total.detach()), count + loss.count
+    return total, count
+
+
+def _scale_gradients(network: nn.Module, factor: float) -> None:
+    for parameter in network.parameters():
+        if parameter.grad is not None:
+            parameter.grad.mul_(factor)
 
 
 def seed_all(*place: int) -> None:

@@ -1,0 +1,1 @@
+"""Where a network looks: the Grad-CAM family on a training run; and activation maps put into bundles."""

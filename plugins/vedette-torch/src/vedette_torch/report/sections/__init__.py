@@ -1,0 +1,1 @@
+"""Parts of the page: each a pure function from facts to a section."""

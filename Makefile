@@ -3,10 +3,10 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-EDGE := ./ $(addprefix ./plugins/vedette-,onnxruntime openvino video cnn) ./firmware_bridge
+EDGE := ./ $(addprefix ./plugins/vedette-,onnxruntime openvino video cnn tracking delivery) ./firmware_bridge
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-server demo test lint types bench fuzz soak-link peer-ultralytics quantize-public docs wheels clean
+.PHONY: help setup setup-server demo model-cifar model-defects test lint types bench fuzz soak-link soak-outbox peer-ultralytics quantize-public docs wheels clean
 
 help:
 	@echo "make demo | test | lint | types | bench | fuzz | docs | wheels | clean"
@@ -31,8 +31,17 @@ setup: .venv/.dev
 # Adds the frameworks of the server side (gigabytes), whose tests are skipped without them.
 setup-server: .venv/.server
 
+# A bundled model over boards that are drawn for it; make demo VIDEO=street.mp4 MODEL=yolox.vedette runs your own.
 demo: setup
-	$(BIN)/python examples/demo.py $(ARGS)
+	$(BIN)/python examples/demo.py $(if $(VIDEO),--video "$(VIDEO)") $(if $(MODEL),--model "$(MODEL)") $(ARGS)
+
+# Train, measure, quantise and seal a bundled model; what was interrupted goes on. DATA is a folder or .zip file, see
+# docs/bundled-models.md.
+model-cifar: setup-server
+	$(BIN)/python plugins/vedette-cnn/models/make.py cifar-classifier --data "$(DATA)" $(ARGS)
+
+model-defects: setup-server
+	$(BIN)/python plugins/vedette-cnn/models/make.py defect-detector --data "$(DATA)" $(ARGS)
 
 test: setup
 	$(BIN)/pytest $(ARGS)
@@ -57,6 +66,10 @@ soak-link: setup
 	$(BIN)/python firmware_bridge/tests/soak/link_faults.py
 	$(BIN)/python firmware_bridge/tests/shells/soak.py --seconds 60 --restarts 20
 	$(BIN)/python firmware_bridge/tests/soak/c_library.py
+
+# A broker that is down for a minute, and Vedette killed 20 times while events flow: none may be lost.
+soak-outbox: setup
+	$(BIN)/python plugins/vedette-delivery/tests/soak/outbox.py --kills 20 --down-s 60
 
 .venv-ultralytics/.done: plugins/vedette-cnn/tests/peers/requirements.txt
 	$(PYTHON) -m venv .venv-ultralytics

@@ -34,15 +34,7 @@ def test_own_stage(data, packed, tmp_path):
     assert "presence.began" in run("02_own_stage.py", packed("yolox_nano"), video, cwd=tmp_path)
 
 
-def test_the_demo_runs_its_own_model_and_video(data, packed, tmp_path):
+def test_count_visitors(data, packed, tmp_path):
     video = data / "videos/store-aisle-detection.mp4"
-    out = run("demo.py", packed("yolox_nano"), video, cwd=tmp_path)
-    assert "67" in out
-    made = {path.name for path in (tmp_path / "demo-output").iterdir()}
-    assert made == {"annotated.mp4", "detections.jsonl", "summary.json"}
-
-
-def test_the_demo_without_data_says_what_it_needs(tmp_path):
-    out = run("demo.py", cwd=tmp_path, VEDETTE_DATA="")
-    assert "needs a detector and a video" in out
-    assert "vedette pack" in out
+    out = run("06_count_visitors.py", packed("yolox_nano"), video, cwd=tmp_path)
+    assert out.splitlines()[-1].startswith("through the door: ")

@@ -3,7 +3,7 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-EDGE := ./ $(addprefix ./plugins/vedette-,onnxruntime openvino video cnn tracking delivery) ./firmware_bridge
+EDGE := ./ $(addprefix ./plugins/vedette-,onnxruntime openvino video cnn face tracking delivery) ./firmware_bridge
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-server demo model-cifar model-defects test lint types bench fuzz soak-link soak-outbox peer-ultralytics quantize-public docs wheels clean

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vedette.errors import SourceError
+from vedette.errors import PipelineError, SourceError
 from vedette.frame import Encoded
 from vedette.packet import Failed, NotRun, Quarantined, Ran
 from vedette.results import AnomalyMap, Classification, Detections, Embedding, Keypoints
@@ -258,3 +258,56 @@ def test_points_that_the_model_is_not_sure_of_are_left_out(make_packet):
     shown = annotate(make_packet(blank(), {"detect": Ran(found)}))
     assert (shown[45:55, 45:55] != 60).any()
     assert (shown[45:55, 245:255] == 60).all()
+
+
+# --- hidden ---------------------------------------------------------------------------------------------------------
+
+
+def checks():
+    """A picture in which no two neighbours are alike."""
+    tile = (np.indices((240, 320)).sum(axis=0) % 2 * 255).astype(np.uint8)
+    return np.repeat(tile[..., None], 3, axis=2)
+
+
+def test_what_is_hidden_is_gone_and_not_drawn(make_packet):
+    packet = make_packet(checks(), {"faces": Ran(detections([[100, 80, 150, 130]]))})
+    shown = annotate(packet, hide="faces")
+    plain = checks()
+    assert len(np.unique(shown[80:130, 100:150].reshape(-1, 3), axis=0)) <= draw.MOSAIC**2
+    assert np.abs(shown[80:130, 100:150].astype(int) - 127).max() <= 2
+    shown[80:130, 100:150] = plain[80:130, 100:150]
+    assert (shown == plain).all()
+
+
+def test_landmarks_do_not_tell_of_what_is_hidden(make_packet):
+    points = np.array([[[110, 90], [140, 90], [125, 105]]], np.float32)
+    with_points = detections([[100, 80, 150, 130]], points=points)
+    outcomes = {"faces": Ran(with_points), "tracks": Ran(with_points)}
+    bare = {"faces": Ran(with_points), "tracks": Ran(detections([[100, 80, 150, 130]]))}
+    shown, plain = (annotate(make_packet(checks(), outcome), hide="faces") for outcome in (outcomes, bare))
+    assert (shown == plain).all()
+
+
+@pytest.mark.parametrize(
+    "outcome", [NotRun("rate"), NotRun("no_input"), Failed(ValueError("no")), Quarantined()]
+)
+def test_where_nobody_looked_all_is_hidden(make_packet, outcome):
+    shown = annotate(make_packet(checks(), {"faces": outcome}), hide="faces")
+    assert (np.abs(shown[:120].astype(int) - 127) <= 2).all()
+
+
+def test_hiding_needs_a_stage_with_boxes(make_packet):
+    packet = make_packet(checks(), {"faces": Ran(None)})
+    with pytest.raises(PipelineError, match="there is no stage 'nose'"):
+        annotate(packet, hide="nose")
+    with pytest.raises(PipelineError, match="gives no boxes"):
+        annotate(packet, hide="faces")
+
+
+def test_boxes_beside_the_picture_are_hidden_as_far_as_they_go():
+    picture = checks().copy()
+    draw.pixelate(picture, (-50, -50, 3, 3))
+    draw.pixelate(picture, (400, 10, 500, 20))
+    assert (picture[3:] == checks()[3:]).all()
+    draw.pixelate(picture, (10.2, 10.2, 10.4, 10.4))
+    assert (picture[10, 10] == checks()[10, 10]).all()

@@ -2,6 +2,8 @@
 
 * Detections: box, class, track and confidence, their masks and their points. Keypoints: points.
 * A classification of such boxes joins their labels; one of the whole frame is a line at the bottom.
+* What a stage says must not be seen is pixelated first; if that stage did not look, the whole picture is. No points and
+  masks are drawn then: they would tell of it.
 * Stages that did not look (not run, failed, quarantined) are named at the bottom: an empty picture means that they
   looked and found nothing.
 """
@@ -9,11 +11,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vedette.errors import SourceError
+from vedette.errors import PipelineError, SourceError
 from vedette.frame import Frame
 from vedette.packet import Packet, Ran
 from vedette.results import AnomalyMap, Classification, ClipPrediction, Detections, Keypoints, Result
@@ -30,16 +33,29 @@ Captions = dict[tuple[str, int], list[str]]
 """What later stages say of row ``i`` of a stage."""
 
 
-def annotate(packet: Packet) -> NDArray[np.uint8]:
+def annotate(packet: Packet, hide: str | None = None) -> NDArray[np.uint8]:
     """``(h, w, 3) uint8``, B, G, R, of the upright frame; the caller's own.
 
     A frame that cannot be decoded becomes a dark picture that says so.
+
+    Parameters
+    ----------
+    hide
+        The stage whose boxes must not be seen. Points and masks are not drawn then.
+
+    Raises
+    ------
+    PipelineError
+        There is no such stage, or it does not give boxes.
     """
     picture, notes = _picture(packet.frame)
+    if hide is not None:
+        _hide(picture, packet, hide)
     cell = draw.cell_of((picture.shape[1], picture.shape[0]))
     captions = _captions(packet)
     for stage, result in packet.results.items():
-        _draw_result(picture, stage, result, captions, cell)
+        if stage != hide:
+            _draw_result(picture, stage, result if hide is None else _without_points(result), captions, cell)
     draw.note(picture, notes + _notes(packet), cell)
     return picture
 
@@ -50,6 +66,34 @@ def _picture(frame: Frame) -> tuple[NDArray[np.uint8], list[str]]:
     except SourceError as error:
         width, height = (max(sizes) for sizes in zip(frame.size_wh, UNDECODABLE_WH, strict=True))
         return np.full((height, width, 3), 40, np.uint8), [error.message]
+
+
+def _hide(picture: NDArray[np.uint8], packet: Packet, stage: str) -> None:
+    """Pixelate the boxes of ``stage``, or everything where it did not look: nobody knows then what is to be hidden."""
+    if stage not in packet.outcome:
+        raise PipelineError(
+            f"hide: there is no stage {stage!r}", fix=f"stages are: {', '.join(packet.outcome) or 'none'}"
+        )
+    outcome = packet.outcome[stage]
+    if not isinstance(outcome, Ran):
+        draw.pixelate(picture, (0, 0, picture.shape[1], picture.shape[0]))
+        return
+    if not isinstance(outcome.result, Detections):
+        raise PipelineError(
+            f"hide: stage {stage!r} gives no boxes", fix="name a detector, or a stage 'anonymise'"
+        )
+    for xyxy in outcome.result.xyxy.tolist():
+        draw.pixelate(picture, xyxy)
+
+
+def _without_points(result: Result) -> Result:
+    """Landmarks and outlines of what is hidden would tell of it."""
+    match result:
+        case Detections():
+            return replace(result, points=None, point_confidence=None, masks=None)
+        case Keypoints():
+            return Keypoints.empty()
+    return result
 
 
 def _draw_result(

@@ -36,7 +36,7 @@ class AnnotatedImages:
         if self._params.mode == "new":
             refuse_existing(path, "mode to 'overwrite'")
         encode = encode_png if self._params.format == "png" else encode_jpeg
-        data = encode(annotate(packet), self._params.quality)
+        data = encode(annotate(packet, self._params.hide), self._params.quality)
         partial = path.with_name(f".{path.name}.partial")
         try:
             partial.write_bytes(data)

@@ -86,7 +86,7 @@ class _Writer:
         self._video: VideoStream | None = None
 
     def write(self, packet: Packet) -> None:
-        picture = annotate(packet)
+        picture = annotate(packet, self._params.hide)
         try:
             if self._video is None:
                 self._video = _add_stream(self._container, self._params, (picture.shape[1], picture.shape[0]))

@@ -7,6 +7,7 @@ the outer corner of the top-left one.
 from __future__ import annotations
 
 import colorsys
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -18,6 +19,8 @@ from vedette_video.font import coverage
 Picture = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
+MOSAIC = 5
+"""Tiles across a box that is not to be seen: too few for a face to be found or told."""
 SHADE = 0.45
 """How much of what a mask covers is its colour."""
 DARK: Colour = (24, 24, 24)
@@ -63,6 +66,19 @@ def shade(
     place = picture[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)]
     inside = over[top : top + place.shape[0], left : left + place.shape[1]] >= 128
     _mix(place, colour, inside * np.float32(SHADE))
+
+
+def pixelate(picture: Picture, xyxy: tuple[float, float, float, float]) -> None:
+    """A box as :data:`MOSAIC` x :data:`MOSAIC` plain tiles, each the mean of what it covers."""
+    h, w = picture.shape[:2]
+    x0, y0 = max(0, math.floor(xyxy[0])), max(0, math.floor(xyxy[1]))
+    x1, y1 = min(w, math.ceil(xyxy[2])), min(h, math.ceil(xyxy[3]))
+    if x0 >= x1 or y0 >= y1:
+        return
+    columns, rows = min(MOSAIC, x1 - x0), min(MOSAIC, y1 - y0)
+    tiles = resize(np.ascontiguousarray(picture[y0:y1, x0:x1]), (columns, rows), "area")
+    across, down = np.arange(x1 - x0) * columns // (x1 - x0), np.arange(y1 - y0) * rows // (y1 - y0)
+    picture[y0:y1, x0:x1] = tiles[down[:, None], across]
 
 
 def dot(picture: Picture, xy: tuple[float, float], colour: Colour, radius: float) -> None:

@@ -143,6 +143,9 @@ class AnnotatedVideoParams(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     """A constant rate; ``None``: each frame at the time of its clock."""
     thread_count: Annotated[int, Meta(ge=1, le=64)] = 1
     """Threads of the encoder."""
+    hide: str | None = None
+    """A stage whose boxes must not be seen: they are pixelated before anything is drawn, and where that stage did not
+    look, the whole picture is."""
 
 
 class AnnotatedImagesParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -156,3 +159,6 @@ class AnnotatedImagesParams(msgspec.Struct, frozen=True, forbid_unknown_fields=T
     """``jpg`` is smaller; ``png`` loses nothing."""
     quality: Annotated[int, Meta(ge=1, le=100)] = 90
     """Of ``jpg``: 1 smallest, 100 best."""
+    hide: str | None = None
+    """A stage whose boxes must not be seen: they are pixelated before anything is drawn, and where that stage did not
+    look, the whole picture is."""

@@ -1,0 +1,1 @@
+"""Faces: aligned, judged, recognised over time, and hidden from recordings."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import reference
 from encoded import Box
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vedette.errors import ResultError
@@ -18,6 +18,7 @@ def decode(outputs, input_wh, *, affines=SAME, size_wh=None, labels=(), **params
     return yolox.SPEC.build(labels)(outputs, affines, size_wh or input_wh, params)
 
 
+@settings(deadline=None)
 @given(
     st.integers(0, 2**32 - 1),
     st.sampled_from([(32, 64), (64, 32), (96, 96)]),
@@ -70,6 +71,19 @@ def test_equal_boxes_beyond_the_overlap_are_one():
     outputs = encoded.yolox([boxes], (128, 128))
     np.testing.assert_allclose(decode(outputs, (128, 128), iou_threshold=0.57).confidence, [0.9], rtol=1e-6)
     assert len(decode(outputs, (128, 128), iou_threshold=0.59)) == 2
+
+
+def test_logits_are_read_as_the_probabilities_that_they_are():
+    boxes = [Box((10, 10, 30, 26), 0.9, 0), Box((100, 20, 160, 80), 0.8, 1), Box((0, 70, 190, 158), 0.3, 2)]
+    outputs = encoded.yolox([boxes], (192, 160))
+    (name, head), want = *outputs.items(), decode(outputs, (192, 160), confidence_threshold=0.25)
+    with np.errstate(divide="ignore"):
+        logits = np.log(head[..., 4:]) - np.log1p(-head[..., 4:])
+    raw = {name: np.concatenate([head[..., :4], logits], axis=-1)}
+    found = decode(raw, (192, 160), confidence_threshold=0.25, activation="sigmoid")
+    assert found.class_id.tolist() == want.class_id.tolist() == [0, 1, 2]
+    np.testing.assert_allclose(found.confidence, want.confidence, rtol=1e-5)
+    np.testing.assert_allclose(found.xyxy, want.xyxy)
 
 
 def test_another_input_size_names_both_numbers_of_anchors():

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from vedette.hookspecs import hookimpl
-from vedette.specs import PostprocessSpec, RecipeSpec
+from vedette.specs import ModelSpec, PostprocessSpec, RecipeSpec
 
 
 @hookimpl
@@ -17,10 +17,24 @@ def vedette_postprocessors() -> Iterable[PostprocessSpec]:
     return DECODERS
 
 
+@hookimpl
+def vedette_models() -> Iterable[ModelSpec]:
+    """Models of this project's own, trained by the recipes below."""
+    from vedette_cnn.bundled import BUNDLED
+
+    return BUNDLED
+
+
 def _cifar_classifier() -> Any:
     from vedette_cnn.recipes.cifar_classifier import CifarClassifier
 
     return CifarClassifier()
+
+
+def _defect_detector() -> Any:
+    from vedette_cnn.recipes.defect_detector import DefectDetector
+
+    return DefectDetector()
 
 
 @hookimpl
@@ -32,5 +46,11 @@ def vedette_recipes() -> Iterable[RecipeSpec]:
             summary="A small classifier of 32x32 pictures, at ease in int8.",
             task="classification",
             build=_cifar_classifier,
-        )
+        ),
+        RecipeSpec(
+            name="defect_detector",
+            summary="A small detector of defects in gray pictures at their own size, at ease in int8.",
+            task="detection",
+            build=_defect_detector,
+        ),
     ]

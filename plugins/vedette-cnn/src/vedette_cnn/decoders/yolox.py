@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from vedette.results import Detections
 from vedette.specs import ModelFacts, PostprocessSpec, Proposal, Tensors
 from vedette_cnn.decoders import model_api
+from vedette_cnn.decoders.activations import sigmoid
 from vedette_cnn.decoders.anchors import Strides, boxes, cells, check_strides
 from vedette_cnn.decoders.boxes import Candidates, DetectorParams, Fraction, check, suppress, to_detections
 from vedette_cnn.decoders.model_api import stated_first
@@ -31,6 +33,9 @@ class Params(DetectorParams, frozen=True, kw_only=True):
         Name of the output; ``None``: the only one.
     strides
         Pixels per cell of the feature maps, in the order of the output.
+    activation
+        What makes objectness and class scores probabilities: ``none`` where the graph does (YOLOX's own export), or
+        ``sigmoid``.
     iou_threshold
         Of two boxes that overlap more, the less confident one is left out.
     class_agnostic
@@ -40,6 +45,7 @@ class Params(DetectorParams, frozen=True, kw_only=True):
     confidence_threshold: Fraction = 0.3
     output: str | None = None
     strides: Strides = STRIDES
+    activation: Literal["none", "sigmoid"] = "none"
     iou_threshold: Fraction = 0.45
     class_agnostic: bool = False
 
@@ -55,7 +61,7 @@ def decode(
     labels: tuple[str, ...] = (),
 ) -> Detections:
     """Decode one output ``(n, anchors, 5 + classes)``: x, y of the box centre from the cell's corner in cells; log of
-    width and height in cells; objectness; class probabilities (sigmoids already applied).
+    width and height in cells; objectness; class probabilities, or the logits of both (``activation``).
 
     ``confidence = objectness * best class``. Class probabilities are at most 1, so that objectness alone decides about
     most anchors; only the rest is decoded.
@@ -75,10 +81,12 @@ def decode(
     )
     raw.check_classes(head.shape[2] - CLASSES.start, labels)
     raw.refuse_nan("the objectness", head[..., OBJECTNESS])
-    row, anchor = np.nonzero(head[..., OBJECTNESS] >= np.float32(params.confidence_threshold))
+    activate = sigmoid if params.activation == "sigmoid" else _as_it_is
+    objectness = activate(head[..., OBJECTNESS].astype(np.float32, copy=False))
+    row, anchor = np.nonzero(objectness >= np.float32(params.confidence_threshold))
     kept = head[row, anchor].astype(np.float32, copy=False)
     class_id = kept[:, CLASSES].argmax(axis=1)
-    confidence = kept[:, OBJECTNESS] * kept[:, CLASSES].max(axis=1, initial=0.0)
+    confidence = objectness[row, anchor] * activate(kept[:, CLASSES]).max(axis=1, initial=0.0)
     raw.refuse_nan("a class probability", confidence)
     sure = confidence >= np.float32(params.confidence_threshold)
     found = Candidates(
@@ -90,6 +98,10 @@ def decode(
     check(raw, found)
     found = suppress(found, params.iou_threshold, class_agnostic=params.class_agnostic)
     return to_detections(found, affines, size_wh, params.max_detections, labels)
+
+
+def _as_it_is(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    return scores
 
 
 def recognise(facts: ModelFacts) -> Iterator[Proposal]:

@@ -1,0 +1,1 @@
+"""Boards on a belt: the input of the demo, drawn here."""

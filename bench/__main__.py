@@ -14,7 +14,17 @@ from bench.figures import Outcome, render, to_builtins
 from bench.options import Options, find_data
 from vedette.cli.bench import StatusLine
 
-NAMES = ("startup", "glue", "ideal", "proof", "isolation", "model_api", "recurrent", "tracking", "face_search")
+NAMES = (
+    "startup",
+    "glue",
+    "ideal",
+    "proof",
+    "isolation",
+    "model_api",
+    "recurrent",
+    "tracking",
+    "face_search",
+)
 
 
 @click.command()

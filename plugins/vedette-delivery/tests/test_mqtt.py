@@ -140,13 +140,16 @@ def test_home_assistant_is_told_once_of_each_kind(make_broker, listen, open_sink
 
 
 @pytest.mark.parametrize("where", ["inline", "files", "none"])
-def test_evidence_goes_where_it_should(where, make_broker, listen, open_sink, make_event, tmp_path):
+def test_evidence_goes_where_it_should(
+    where, make_broker, listen, open_sink, make_event, wait_until, tmp_path
+):
     broker = make_broker()
     listener = listen(broker.port)
     sink = open_sink(port=broker.port, evidence={"where": where})
     picture = bytes(range(256)) * 40
     sink.write_event(make_event(1, (Evidence(media_type="image/png", data=picture, title="the door"),)))
     sink.close()
+    wait_until(lambda: listener.events)
     found = listener.events[0]["evidence"]
     if where == "none":
         assert found == []

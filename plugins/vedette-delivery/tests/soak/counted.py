@@ -7,9 +7,10 @@ import msgspec
 import numpy as np
 
 from vedette.errors import EndOfStream
+from vedette.events import EventDraft
 from vedette.frame import Clock, Packed
 from vedette.hookspecs import hookimpl
-from vedette.specs import Capture, EventDraft, SinkSpec, SourceInfo, SourceSpec, StageOutput, StageSpec
+from vedette.specs import Capture, SinkSpec, SourceInfo, SourceSpec, StageOutput, StageSpec
 from vedette_delivery.mqtt.params import MqttParams
 from vedette_delivery.mqtt.sink import open_mqtt
 

@@ -44,7 +44,7 @@ def test_after_the_mean_and_a_linear_layer_grad_cam_is_the_class_activation_map(
     """Selvaraju et al. 2017, section 3.1: there the gradient of a logit is the weight over the number of places."""
     found = explain_run(corner, frame, method="grad-cam")
     with torch.no_grad():
-        features = corner.network.features(corner.tensor(frame)[0] * corner.network.mask)[0]
+        features = corner.network.features(corner.tensors(frame)[0][0] * corner.network.mask)[0]
         weight = corner.network.head.weight[found.target.class_id]
         exact = (weight[:, None, None] * features).sum(dim=0).relu() / features[0].numel()
     assert np.allclose(found.heat, exact.numpy(), atol=1e-6)
@@ -73,7 +73,7 @@ def test_another_network_gives_another_map(make_run, registry, frame):
 
 
 def test_the_layer_is_found_or_named(corner, frame):
-    tensor, _ = corner.tensor(frame)
+    (tensor,), _ = corner.tensors(frame)
     assert find_layer(corner.network, tensor, None, boxes=False)[0] == "features", "what the mean is taken of"
     assert find_layer(corner.network, tensor, None, boxes=True)[0] == "features.2", "the widest convolution"
     with pytest.raises(VedetteError, match="no layer 'nowhere'") as caught:
@@ -147,7 +147,7 @@ def test_the_derivative_of_a_decoded_confidence_is_right(spots, two_spots):
     from vedette.explain.answer import choose
     from vedette_torch.explain.score import detection_score
 
-    tensor, affine = spots.tensor(two_spots)
+    (tensor,), affine = spots.tensors(two_spots)
     outputs = {"output": spots.outputs(tensor)["output"].detach().requires_grad_()}
     target = choose(spots(two_spots))
     score = detection_score(outputs, lambda raw: spots.read(raw, affine[None], two_spots.size_wh), target)

@@ -1,0 +1,1 @@
+"""How the networks of this distribution are trained. Needs the extra ``torch``."""

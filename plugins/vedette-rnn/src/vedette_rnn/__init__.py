@@ -1,0 +1,1 @@
+"""Recurrent networks over video and over tracks."""

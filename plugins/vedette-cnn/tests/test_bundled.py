@@ -87,6 +87,13 @@ def test_it_says_where_it_comes_from(spec, bundle):
     assert "settings epochs=" in told.recipe
 
 
+def test_it_tells_nothing_of_the_machine_that_made_it(bundle):
+    for name in bundle.manifest.files:
+        content = bundle.read(name)
+        assert b"/site-packages/" not in content
+        assert b"stack_trace" not in content
+
+
 def test_its_figures_meet_their_goals(spec, bundle):
     measured = {
         (grade.variant, grade.backend): grade

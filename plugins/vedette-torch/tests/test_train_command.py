@@ -110,6 +110,14 @@ def test_inputs_that_cannot_be_trained_are_refused():
         PictureLoader({"a": InputSpec(size_wh=(2, 2)), "b": InputSpec(size_wh=(4, 2))})
 
 
+def test_the_exporter_leaves_no_traces_of_this_machine(tmp_path):
+    network, plan = nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU()), ExportPlan(outputs=("y",), decoder="x")
+    export_onnx(network, {"image": InputSpec(size_wh=(4, 4))}, plan, tmp_path / "m.onnx")
+    content = (tmp_path / "m.onnx").read_bytes()
+    assert b"site-packages" not in content
+    assert b"stack_trace" not in content
+
+
 def test_an_operation_that_cannot_be_exported_is_named(tmp_path):
     class Sorted(nn.Module):
         def forward(self, x):

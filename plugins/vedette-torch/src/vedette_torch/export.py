@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from onnx import ModelProto
 from torch import Tensor, nn
 
 from vedette.bundle.atomic import replace_file
@@ -117,10 +118,21 @@ def export_graph(
         raise VedetteError(
             f"the exported network gives {', '.join(names)}, the recipe says {', '.join(outputs)}"
         )
+    without_traces(proto)
     try:
         replace_file(path, proto.SerializeToString())
     except OSError as error:
         raise VedetteError(f"cannot write {path}: {error.strerror}") from error
+
+
+def without_traces(proto: ModelProto) -> None:
+    """Take out what the exporter notes for its own authors: where in whose files each operation was called."""
+    del proto.metadata_props[:], proto.graph.metadata_props[:]
+    for part in (*proto.graph.node, *proto.graph.input, *proto.graph.output, *proto.graph.value_info):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    for weights in proto.graph.initializer:
+        del weights.metadata_props[:]
 
 
 def pack_command(recipe: Recipe[SettingsT, SampleT], settings: SettingsT, done: TrainedRun) -> str:

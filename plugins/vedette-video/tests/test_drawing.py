@@ -8,7 +8,7 @@ from vedette.frame import Encoded
 from vedette.packet import Failed, NotRun, Quarantined, Ran
 from vedette.results import AnomalyMap, Classification, Detections, Embedding, Keypoints
 from vedette_video import draw
-from vedette_video.annotate import annotate
+from vedette_video.annotate import annotate, short_id
 from vedette_video.font import _GLYPHS, coverage, line_size, plain
 
 LABELS = ("person", "bicycle")
@@ -169,6 +169,18 @@ def test_confidence_track_and_later_stages_change_the_label(make_packet):
     ]
     pictures = {annotate(make_packet(blank(), outcome)).tobytes() for outcome in outcomes}
     assert len(pictures) == len(outcomes)
+
+
+def test_long_ids_are_drawn_by_their_end(make_packet):
+    box, label = [[40, 60, 90, 120]], {"labels": ("car",)}
+    drawn = [
+        annotate(
+            make_packet(blank(), {"detect": Ran(detections(box, track_id=np.array([id_]), **label))})
+        ).tobytes()
+        for id_ in (4503599627370042, 1_000_042, 4503599627370043)
+    ]
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert (short_id(999_999), short_id(1_000_007)) == ("#999999", "#007")
 
 
 def test_points(make_packet):

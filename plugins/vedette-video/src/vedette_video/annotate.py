@@ -24,6 +24,7 @@ from vedette.sinks.record import class_name
 from vedette.sinks.stdout import outcome_text
 from vedette_video import draw
 
+LONG_ID = 10**6
 KEYPOINT_CONFIDENCE = 0.3
 """Less certain keypoints are left out: models place them anywhere."""
 UNDECODABLE_WH = (640, 360)
@@ -125,7 +126,7 @@ def _draw_detections(
     for row in rows:
         words = [class_name(result.labels, classes[row])] if result.labels or classes[row] else []
         if result.track_id is not None:
-            words.append(f"#{result.track_id[row]}")
+            words.append(short_id(int(result.track_id[row])))
         words += [f"{result.confidence[row]:.2f}", *captions[stage, row]]
         draw.label(picture, " ".join(words), boxes[row], draw.colour_of(classes[row]), cell)
         if result.points is not None:
@@ -133,6 +134,15 @@ def _draw_detections(
             if result.point_confidence is not None:
                 points = points[result.point_confidence[row] >= KEYPOINT_CONFIDENCE]
             _draw_points(picture, points, 0, cell)
+
+
+def short_id(track_id: int) -> str:
+    """An id as it is drawn: a long one, which is unique over streams and restarts, by its last three digits.
+
+    >>> short_id(7), short_id(4503599627370042)
+    ('#7', '#042')
+    """
+    return f"#{track_id}" if track_id < LONG_ID else f"#{track_id % 1000:03}"
 
 
 def _draw_points(picture: NDArray[np.uint8], points: NDArray[np.float32], first: int, cell: float) -> None:

@@ -39,7 +39,9 @@ def open_sink(registry, tmp_path):
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
-def test_events_arrive_in_order_with_all_that_they_say(version, make_broker, listen, open_sink, make_event):
+def test_events_arrive_in_order_with_all_that_they_say(
+    version, make_broker, listen, open_sink, make_event, wait_until
+):
     broker = make_broker()
     listener = listen(broker.port)
     sink = open_sink(port=broker.port, version=version)
@@ -47,6 +49,7 @@ def test_events_arrive_in_order_with_all_that_they_say(version, make_broker, lis
         sink.write_event(make_event(number))
     sink.close()
     assert sink.status()["delivered"] == 60
+    wait_until(lambda: len(listener.ids()) >= 60)
     assert listener.ids() == [f"id-{number:04}" for number in range(60)]
     assert listener.events[3] == {
         "id": "id-0003", "kind": "zone.entered", "stream": "gate", "epoch": 0, "stage": "zones",
@@ -122,6 +125,7 @@ def test_home_assistant_is_told_once_of_each_kind(make_broker, listen, open_sink
             make_event(number, kind=("zone.entered", "line.crossed")[number % 2], subject=f"t/{number}")
         )
     sink.close()
+    wait_until(lambda: len(listener.events) >= 6)
     configs = [(t, json.loads(p)) for t, p, _ in listener.messages if t.startswith("homeassistant/event/")]
     assert len(configs) == 2
     for topic, config in configs:
@@ -177,6 +181,7 @@ def test_one_that_is_too_large_for_the_broker_is_put_aside_and_the_others_go_on(
     wait_until(lambda: sink.status()["delivered"] == 2)
     assert sink.status()["refused"] == 1
     assert "the broker takes 20000" in sink.status()["refused_last"]
+    wait_until(lambda: len(listener.ids()) >= 2)
     assert listener.ids() == ["id-0000", "id-0002"]
 
 

@@ -33,7 +33,7 @@ def quantize(vedette, run, pictures, tmp_path):
     return invoke
 
 
-def test_a_run_becomes_a_bundle_with_both(quantize, tmp_path):
+def test_a_run_becomes_a_bundle_with_both(quantize, pictures, tmp_path):
     done = quantize("--licence", "MIT", "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
@@ -42,7 +42,7 @@ def test_a_run_becomes_a_bundle_with_both(quantize, tmp_path):
         assert list(made.manifest.variants) == ["f32", "int8"]
         assert (made.manifest.name, made.manifest.licence) == ("tiny", "MIT")
         assert made.labels == ("dark", "light", "striped")
-        assert made.manifest.provenance.data[-1].endswith("96 pictures of " + "pictures0, train")
+        assert made.manifest.provenance.data[-1].endswith(f"96 pictures of {pictures.name}, train")
 
 
 def test_rounding_is_learned_in_a_run_of_its_own_and_goes_on(quantize, run, tmp_path):
